@@ -1,0 +1,102 @@
+"""Checkpoints: tensors as safetensors, everything else as JSON beside them; no pickle.
+
+`NAME.safetensors` holds the parameters by name, with Lambda itself and not what a
+trainer made it from. `NAME.json` holds the configuration, the shapes and units, the
+command and seed that made it, and the versions it was made with.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from mstpn.network.twin import MSTPN, TwinConfig
+
+__all__ = ["Checkpoint", "CheckpointError", "atomic_write", "load_checkpoint", "save_checkpoint"]
+
+_FORMAT = 1
+_UNITS = {"layer.decay": "1 per network step"}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged or not of this network; says which and why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checked checkpoint.
+
+    Parameters
+    ----------
+    config : TwinConfig
+    tensors : dict of str to numpy.ndarray, float32
+        `front_end.*`, `layer.weight`, `layer.decay`, `layer.gamma`, `layer.bias`,
+        `action_head.*`, `value_head.*`.
+    metadata : dict
+        The whole JSON file.
+    """
+
+    config: TwinConfig
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, Any]
+
+    def twin(self, dtype: torch.dtype = torch.float32) -> MSTPN:
+        """The torch network with these parameters."""
+        net = MSTPN(self.config)
+        low, high = self.config.decay_min, self.config.decay_max
+        state = {name: torch.from_numpy(value) for name, value in self.tensors.items()}
+        decay = state.pop("layer.decay").double()
+        state["layer.decay_logit"] = torch.logit((decay - low) / max(high - low, 1e-12), eps=1e-12)
+        net.to(dtype).load_state_dict(state)
+        return net
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Write beside `path`, flush to disk, then rename: `path` is old or new, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save_checkpoint(net: MSTPN, path: Path, training: Mapping[str, Any]) -> None:
+    """Write `path` (.safetensors) and the JSON beside it.
+
+    Parameters
+    ----------
+    net : MSTPN
+    path : Path
+    training : mapping
+        How the parameters were made: command, seed, steps, returns.
+    """
+    tensors = {k: v.detach().float().numpy() for k, v in net.state_dict().items()}
+    del tensors["layer.decay_logit"]
+    tensors["layer.decay"] = net.layer.decay.detach().float().numpy()
+    metadata = {
+        "format": _FORMAT,
+        "config": asdict(net.config),
+        "tensors": {
+            name: {"shape": list(value.shape), "unit": _UNITS.get(name, "1")}
+            for name, value in sorted(tensors.items())
+        },
+        "training": dict(training),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("mstpn", "torch", "numpy", "ale-py")},
+    }
+    atomic_write(path, save(tensors))
+    atomic_write(path.with_suffix(".json"), json.dumps(metadata, indent=1).encode())
