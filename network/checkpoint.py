@@ -100,3 +100,61 @@ def save_checkpoint(net: MSTPN, path: Path, training: Mapping[str, Any]) -> None
     }
     atomic_write(path, save(tensors))
     atomic_write(path.with_suffix(".json"), json.dumps(metadata, indent=1).encode())
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Parameters
+    ----------
+    path : str or Path
+        The .safetensors file; the .json of the same name lies beside it.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing or damaged, or a tensor is missing, unknown, of a wrong shape
+        or type, or not finite; the message names it.
+    """
+    path = Path(path)
+    metadata = _read_metadata(path.with_suffix(".json"))
+    try:
+        config = TwinConfig(**metadata["config"])
+        expected = _shapes(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"checkpoint {path.with_suffix('.json')}: config: {error}") from error
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"checkpoint {path}: {error}") from error
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        what = "unknown" if name in tensors else "missing"
+        raise CheckpointError(f"checkpoint {path}: {what} tensor {name!r}")
+    for name, value in tensors.items():
+        if value.shape != expected[name]:
+            raise CheckpointError(
+                f"checkpoint {path}: {name} must have shape {expected[name]}, got {value.shape}"
+            )
+        if value.dtype != np.float32:
+            raise CheckpointError(f"checkpoint {path}: {name} must be float32, got {value.dtype}")
+        if not np.isfinite(value).all():
+            raise CheckpointError(f"checkpoint {path}: {name} must be finite, got NaN or infinity")
+    return Checkpoint(config, tensors, metadata)
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    try:
+        metadata = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"checkpoint {path}: {error}") from error
+    if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
+        raise CheckpointError(f"checkpoint {path}: 'format' must be {_FORMAT}")
+    return metadata
+
+
+def _shapes(config: TwinConfig) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        net = MSTPN(config)
+    shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    shapes["layer.decay"] = shapes.pop("layer.decay_logit")
+    return shapes

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mstpn.network import kernel
+from mstpn.network.normalisation import NORM_FLOOR
 
 __all__ = ["FusedRecursion"]
 
@@ -45,6 +46,6 @@ class FusedRecursion(torch.autograd.Function):
         before = torch.cat([h0[None], h[:-1]]) * keep[..., None]
         z = torch.cat([x, before], dim=2)
         if normalise:
-            z = z / z.norm(dim=-1, keepdim=True).clamp_min(kernel.NORM_FLOOR)
+            z = z / z.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
         da, z = da.flatten(0, 1), z.flatten(0, 1)
         return dx, dh0, dtrace0, None, da.T @ z, ddecay, dgamma, da.sum(0), None

@@ -20,10 +20,11 @@ import math
 import numba
 import numpy as np
 
-__all__ = ["NORM_FLOOR", "SEGMENT", "backward", "forward"]
+from mstpn.network.normalisation import NORM_FLOOR
+
+__all__ = ["SEGMENT", "backward", "forward"]
 
 SEGMENT = 8
-NORM_FLOOR = 1e-6
 
 
 @numba.njit(fastmath=True, inline="never")

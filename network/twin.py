@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["MSTPN", "NORMALISATIONS", "FrontEnd", "STHebbLayer", "State", "TwinConfig"]
+from mstpn.network.normalisation import NORM_FLOOR, NORMALISATIONS
 
-NORMALISATIONS = ("none", "l2")
-_NORM_FLOOR = 1e-6
+__all__ = ["MSTPN", "FrontEnd", "STHebbLayer", "State", "TwinConfig"]
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ class STHebbLayer(nn.Module):
         """Presynaptic normalisation over the last axis."""
         if self.config.normalisation == "none":
             return z
-        return z / z.norm(dim=-1, keepdim=True).clamp_min(_NORM_FLOOR)
+        return z / z.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
 
 
 class MSTPN(nn.Module):

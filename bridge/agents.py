@@ -1,0 +1,84 @@
+"""Agents that play from frames: the Brian2 network of memristors and its torch twin."""
+
+import time
+
+import numpy as np
+import torch
+from brian2.units import Quantity
+from numpy.typing import NDArray
+
+from mstpn.bridge.conversion import layer_parameters
+from mstpn.network.brian import MSTPNNetwork
+from mstpn.network.checkpoint import Checkpoint
+from mstpn.synapses.memristor import Memristor
+
+__all__ = ["BrianAgent", "TwinAgent"]
+
+
+class BrianAgent:
+    """Conv front-end in torch, m-STPN layer of memristors in Brian2, greedy action head.
+
+    All arithmetic is in float64. A new agent has F = 0 and h = 0: make one per game.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    device : Memristor
+    step_duration : Quantity, second
+        Simulated time of one decision.
+
+    Attributes
+    ----------
+    network : MSTPNNetwork
+    h : ndarray, (N,)
+        Output of the last step.
+    step_seconds : list of float
+        Wall time of each Brian2 step alone.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: Memristor, step_duration: Quantity
+    ) -> None:
+        self.network = MSTPNNetwork(layer_parameters(checkpoint, device), device, step_duration)
+        twin = checkpoint.twin(torch.float64)
+        self._front_end = twin.front_end
+        self._head = twin.action_head
+        self.h = np.zeros(checkpoint.config.n_hidden)
+        self.step_seconds: list[float] = []
+
+    @torch.inference_mode()
+    def step(self, observation: NDArray[np.uint8]) -> int:
+        """Decide on one frame of (84, 84)."""
+        features = self._front_end(torch.from_numpy(observation)[None])[0].numpy()
+        started = time.perf_counter()
+        self.h = self.network.step(features)
+        self.step_seconds.append(time.perf_counter() - started)
+        return int(self._head(torch.from_numpy(self.h)).argmax())
+
+
+class TwinAgent:
+    """The torch twin, eager and in float64, greedy.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+
+    Attributes
+    ----------
+    h : ndarray, (N,)
+        Output of the last step.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._net = checkpoint.twin(torch.float64)
+        self._state = self._net.layer.initial_state(1)
+        self.h = np.zeros(checkpoint.config.n_hidden)
+
+    @torch.inference_mode()
+    def step(self, observation: NDArray[np.uint8]) -> int:
+        """Decide on one frame of (84, 84)."""
+        x = self._net.front_end(torch.from_numpy(observation)[None])
+        keep = torch.ones(1, 1, dtype=x.dtype)
+        h, self._state = self._net.layer(x[None], self._state, keep)
+        self.h = h[0, 0].numpy()
+        return int(self._net.action_head(h[0, 0]).argmax())

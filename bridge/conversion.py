@@ -1,0 +1,50 @@
+"""From a trained checkpoint to what a device is set to: conductances and bias voltages."""
+
+import numpy as np
+from brian2.units import Quantity
+from numpy.typing import NDArray
+
+from mstpn.network.brian import LayerParameters
+from mstpn.network.checkpoint import Checkpoint, CheckpointError
+from mstpn.synapses.memristor import Memristor
+
+__all__ = ["bias_voltages", "conductances", "layer_parameters"]
+
+
+def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParameters:
+    """The m-STPN layer's parameters in float64, checked against the device.
+
+    Raises
+    ------
+    CheckpointError
+        If a long-term weight or a Lambda is outside the device's range; the message names
+        the tensor, the synapse and the limits.
+    """
+    weight, decay, gamma, bias = (
+        checkpoint.tensors[f"layer.{name}"].astype(np.float64)
+        for name in ("weight", "decay", "gamma", "bias")
+    )
+    rounding = 4 * float(np.finfo(np.float32).eps)
+    _check("layer.weight", weight, device.weight_min, device.weight_max, 0.0)
+    _check("layer.decay", decay, device.decay_min, device.decay_max, rounding)
+    return LayerParameters(weight, decay, gamma, bias, checkpoint.config.normalisation)
+
+
+def conductances(parameters: LayerParameters, device: Memristor) -> Quantity:
+    """Long-term conductance of every synapse, (N, M)."""
+    return device.conductance(parameters.weight)
+
+
+def bias_voltages(parameters: LayerParameters, device: Memristor) -> Quantity:
+    """Voltage held between pulses on every synapse, (N, M)."""
+    return device.bias_voltage(parameters.decay)
+
+
+def _check(name: str, value: NDArray[np.float64], low: float, high: float, slack: float) -> None:
+    outside = (value < low - slack) | (value > high + slack)
+    if outside.any():
+        row, column = (int(k) for k in np.argwhere(outside)[0])
+        raise CheckpointError(
+            f"{name}[{row}, {column}] = {value[row, column]:.6g} is outside the device's range "
+            f"[{low:.6g}, {high:.6g}] ({int(outside.sum())} such synapses)"
+        )

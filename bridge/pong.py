@@ -1,0 +1,85 @@
+"""Atari Pong as the network sees it: one 84 x 84 grey frame per decision."""
+
+from typing import Any
+
+import ale_py
+import gymnasium
+import numpy as np
+from gymnasium.wrappers import AtariPreprocessing
+from numpy.typing import NDArray
+
+__all__ = ["FRAMES_PER_DECISION", "FRAME_RATE_HZ", "N_ACTIONS", "Pong"]
+
+FRAME_RATE_HZ = 60
+FRAMES_PER_DECISION = 4
+N_ACTIONS = 6
+_NOOP_MAX = 30
+
+gymnasium.register_envs(ale_py)
+
+
+class Pong:
+    """Pong with frame-skip 4, seeded no-op starts and no sticky actions by default.
+
+    Preprocessing is gymnasium's `AtariPreprocessing`: maximum of the last two frames, grey,
+    resized to 84 x 84 (Machado et al., JAIR 61, 2018).
+
+    Parameters
+    ----------
+    sticky : float
+        Probability that the emulator repeats the last action, in [0, 1].
+    render : bool
+        Make `screen` available.
+
+    Raises
+    ------
+    ValueError
+        If `sticky` is no probability.
+    """
+
+    def __init__(self, *, sticky: float = 0.0, render: bool = False) -> None:
+        if not 0 <= sticky <= 1:
+            raise ValueError(f"sticky must lie in [0, 1], got {sticky}")
+        game = gymnasium.make(
+            "ALE/Pong-v5",
+            frameskip=1,
+            repeat_action_probability=sticky,
+            full_action_space=False,
+            render_mode="rgb_array" if render else None,
+        )
+        self._env = AtariPreprocessing(
+            game, noop_max=_NOOP_MAX, frame_skip=FRAMES_PER_DECISION, screen_size=84
+        )
+        self._first_frame = 0
+        self.frames = 0
+        """Emulator frames of this game since the first decision."""
+
+    def reset(self, seed: int) -> NDArray[np.uint8]:
+        """Start a game; the seed sets the number of no-ops and the emulator's randomness."""
+        observation, info = self._env.reset(seed=seed)
+        self._first_frame = info["episode_frame_number"]
+        self.frames = 0
+        return observation
+
+    def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool]:
+        """Play one decision.
+
+        Returns
+        -------
+        observation : ndarray of uint8, (84, 84)
+        reward : float
+            +1 or -1 for a point won or lost, else 0.
+        done : bool
+        """
+        observation, reward, terminated, truncated, info = self._env.step(action)
+        self.frames = info["episode_frame_number"] - self._first_frame
+        return observation, float(reward), terminated or truncated
+
+    @property
+    def screen(self) -> NDArray[Any]:
+        """The emulator's picture, (210, 160, 3)."""
+        return np.asarray(self._env.render())
+
+    def close(self) -> None:
+        """Release the emulator."""
+        self._env.close()

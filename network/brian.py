@@ -1,0 +1,233 @@
+"""The m-STPN layer as a Brian2 network that is stepped frame by frame.
+
+`MSTPNNetwork` holds presynaptic units [features; h of the last step], the ST-Hebb
+synapses and the tanh units. What the paper leaves digital stays in NumPy: normalisation
+of the presynaptic vector, removal of the offset conductance's current, tanh's input bias.
+
+Schedule of one step, in Brian2's slots: powers of h and z (`before_start`), events
+(`thresholds`), Hebbian pulses of the last step, then reads (`synapses`), tanh
+(`after_synapses`). Pulses come before reads, so the network equals the recursion exactly.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from brian2 import Clock, Equations, Network, NeuronGroup
+from brian2.units import Quantity, second
+from numpy.typing import NDArray
+
+from mstpn.network.normalisation import NORMALISATIONS, normalise
+from mstpn.synapses import st_hebb
+from mstpn.synapses.memristor import Memristor
+
+__all__ = ["NEURON", "LayerParameters", "MSTPNNetwork"]
+
+NEURON = Equations("""
+    I : amp                                             # read current of this step
+    z_total : 1 (shared)                                # sum of all inputs, known digitally
+    b : 1
+    h : 1
+    h_power = abs(h)**energy_exponent : 1 (constant over dt)
+""")
+
+_TANH = """
+    h = tanh((I - V_read*G_offset*z_total)/(V_read*kappa) + b)
+    I = 0*amp
+"""
+
+
+@dataclass(frozen=True)
+class LayerParameters:
+    """Parameters of one m-STPN layer, dimensionless and per network step.
+
+    Parameters
+    ----------
+    weight, decay, gamma : ndarray, (N, M)
+        W, Lambda, Gamma per synapse; M = features + N.
+    bias : ndarray, (N,)
+    normalisation : {"none", "l2"}
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a value is not finite, or the normalisation is unknown.
+    """
+
+    weight: NDArray[np.float64]
+    decay: NDArray[np.float64]
+    gamma: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    normalisation: str
+
+    def __post_init__(self) -> None:
+        if self.normalisation not in NORMALISATIONS:
+            raise ValueError(
+                f"normalisation must be one of {', '.join(NORMALISATIONS)}, "
+                f"got {self.normalisation!r}"
+            )
+        if self.weight.ndim != 2 or self.weight.shape[1] <= self.weight.shape[0]:
+            raise ValueError(f"weight must be (N, M) with M > N, got {self.weight.shape}")
+        expected = {"decay": self.weight.shape, "gamma": self.weight.shape}
+        expected["bias"] = self.weight.shape[:1]
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape}, got {getattr(self, name).shape}"
+                )
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name != "normalisation" and not np.isfinite(value).all():
+                raise ValueError(f"{f.name} must be finite, got NaN or infinity")
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of units N."""
+        return self.weight.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features per step, M - N."""
+        return self.weight.shape[1] - self.weight.shape[0]
+
+
+class MSTPNNetwork:
+    """An m-STPN layer of memristors in Brian2, one `step` per frame.
+
+    Parameters
+    ----------
+    parameters : LayerParameters
+    device : Memristor
+    step_duration : Quantity, second
+        Simulated time of one step.
+
+    Attributes
+    ----------
+    presynaptic, neurons : NeuronGroup
+    synapses : Synapses
+        (i, j) is presynaptic unit i onto unit j.
+    net : Network
+        Add monitors to it before the first step.
+
+    Raises
+    ------
+    ValueError
+        If a weight or Lambda is outside the device's range.
+    """
+
+    def __init__(
+        self, parameters: LayerParameters, device: Memristor, step_duration: Quantity
+    ) -> None:
+        self.parameters = parameters
+        self.device = device
+        self.clock = Clock(step_duration, name="frame_clock*")
+        n_pre = parameters.n_features + parameters.n_hidden
+        self.presynaptic = st_hebb.get_presynaptic(
+            n_pre, device, step_duration, clock=self.clock
+        )
+        self.neurons = NeuronGroup(
+            parameters.n_hidden,
+            NEURON,
+            method="exact",
+            clock=self.clock,
+            namespace=st_hebb.constants(device, step_duration),
+            name="neurons*",
+        )
+        self.neurons.run_regularly(_TANH, when="after_synapses", clock=self.clock)
+        self.synapses = st_hebb.get_synapses(
+            self.presynaptic, self.neurons, device, step_duration
+        )
+        self.neurons.b = parameters.bias
+        st_hebb.apply_bias(
+            self.synapses,
+            device,
+            bias_voltage=device.bias_voltage(parameters.decay.T.ravel()),
+            weight=parameters.weight.T.ravel(),
+            gamma=parameters.gamma.T.ravel(),
+        )
+        self.net = Network(self.presynaptic, self.neurons, self.synapses)
+        self._active: list[Any] = []
+
+    def hold(self, bias_voltage: Quantity) -> None:
+        """Hold all synapses at other bias voltages, a scalar or one per synapse."""
+        st_hebb.apply_bias(self.synapses, self.device, bias_voltage=bias_voltage)
+
+    def step(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Advance one network step.
+
+        `Network.run` costs some 100 ms before its first time step. This runs the body of
+        its loop instead: every active object once, then the clock.
+
+        Parameters
+        ----------
+        features : ndarray, (n_features,)
+
+        Returns
+        -------
+        ndarray, (N,)
+            h of this step.
+
+        Raises
+        ------
+        ValueError
+            If the features have another shape or are not finite.
+        """
+        if np.shape(features) != (self.parameters.n_features,):
+            raise ValueError(
+                f"features must have shape ({self.parameters.n_features},), "
+                f"got {np.shape(features)}"
+            )
+        if not np.isfinite(features).all():
+            raise ValueError("features must be finite, got NaN or infinity")
+        if not self._active:
+            self._prepare()
+        z, h = self._z, self._h
+        self._z_last[:] = z
+        n_features = self.parameters.n_features
+        z[:n_features] = features
+        z[n_features:] = h
+        z[:] = normalise(z, self.parameters.normalisation)
+        self._z_total[0] = z.sum()
+        for obj in self._active:
+            obj.run()
+        self._timestep[0] += 1
+        self._t[0] = self._timestep[0] * self._dt
+        return h.copy()
+
+    def _prepare(self) -> None:
+        """Compile, and keep the arrays that a step touches."""
+        self.net.run(0 * second, namespace={})
+        self._active = [obj for obj in self.net.sorted_objects if obj.active]
+        self._z = self.presynaptic.variables["z"].get_value()
+        self._z_last = self.presynaptic.variables["z_last"].get_value()
+        self._z_total = self.neurons.variables["z_total"].get_value()
+        self._h = self.neurons.variables["h"].get_value()
+        self._timestep = self.clock.variables["timestep"].get_value()
+        self._t = self.clock.variables["t"].get_value()
+        self._dt = float(self.clock.dt)
+
+    @property
+    def time(self) -> Quantity:
+        """Simulated time so far."""
+        return self.clock.t[:] * 1
+
+    def energy(self, *, worst_case: bool = False) -> dict[str, Quantity]:
+        """Energy of all synapses so far, by term: pulse, bias, read.
+
+        The pulses of the last step are issued at the next one and not yet in.
+
+        Parameters
+        ----------
+        worst_case : bool
+            Charge the bias of every synapse at `bias_voltage_max`, whatever voltage its
+            decay needs: the paper's upper bound.
+        """
+        synapses = self.synapses
+        bias = np.sum(synapses.E_bias[:])
+        if worst_case:
+            bias = self.device.bias_voltage_max**2 * np.sum(synapses.G_integral[:])
+        return {
+            "pulse": np.sum(synapses.E_pulse[:]),
+            "bias": bias,
+            "read": np.sum(synapses.E_read[:]),
+        }

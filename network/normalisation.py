@@ -1,0 +1,21 @@
+"""Normalisation of the presynaptic vector z = [x; h], done digitally.
+
+`none` leaves z as it is; `l2` divides it by its Euclidean norm. It takes the place of
+STPN's division by the norm of W + F, which no crossbar can do.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NORMALISATIONS", "NORM_FLOOR", "normalise"]
+
+NORMALISATIONS = ("none", "l2")
+NORM_FLOOR = 1e-6
+"""Smallest norm that is divided by."""
+
+
+def normalise(z: NDArray[Any], how: str) -> NDArray[Any]:
+    """Normalise one presynaptic vector, (M,)."""
+    return z if how == "none" else z / max(float(np.linalg.norm(z)), NORM_FLOOR)

@@ -1,0 +1,347 @@
+"""The SrTiO3 memristor as a synapse: conductance, pulses, decay, energies.
+
+With total weight S = W + F and network step T::
+
+    G           = G_offset + kappa S,                    G_offset = P_bias / V_bias,max^2
+    Lambda      = 1 / (1 + exp(-(V_bias - V_half) / V_slope)),  tau = T / ln(1 / Lambda)
+    dF(V, w)    = sign(V) dF_0 (|V| / V_0)^m (w / w_0)
+    E_pulse     = E_0 (|V| / V_0)^n (w / w_0)       so E_pulse = E_0 |dF / dF_0|^(n/m) at w_0
+    P_bias      = V_bias^2 G
+    E_read      = V_read^2 G |z| t_read
+    W after SET = W_max - (W_max - W)(1 - r)^pulses
+
+Source: Weilenmann et al., Nature Communications 15 (2024). The numbers, each with its
+provenance, are in `srtio3.toml`; the shapes that the paper leaves open (powers of V and w,
+soft-bounded SET) are this package's choice.
+"""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from brian2.units import Quantity, Unit, allunits
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+__all__ = ["DEFAULT_DEVICE", "PROVENANCES", "Constant", "DeviceError", "Memristor"]
+
+DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
+PROVENANCES = ("paper", "digest", "derived", "stpn", "follow-up", "assumed", "measured")
+_VOLTAGE_ROUNDING = 1e-9
+"""volt; what float32 rounding of Lambda may put a bias voltage outside its range."""
+
+
+class DeviceError(ValueError):
+    """A device file is missing, malformed or unphysical; says which field and why."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Where a device constant comes from.
+
+    Parameters
+    ----------
+    provenance : str
+        One of `PROVENANCES`.
+    source : str
+        Figure, equation or reasoning.
+    """
+
+    provenance: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Memristor:
+    """Constants of one memristor, named and explained in `srtio3.toml`.
+
+    Parameters are `Quantity` or dimensionless float; `unit` in a field's metadata says
+    which. Build one with `Memristor.from_file`.
+
+    Raises
+    ------
+    DimensionMismatchError
+        If a constant has the wrong unit.
+    DeviceError
+        If a constant is not finite or contradicts another one.
+    """
+
+    bias_power: Quantity = field(metadata={"unit": "watt"})
+    weight_conductance: Quantity = field(metadata={"unit": "siemens"})
+    conductance_min: Quantity = field(metadata={"unit": "siemens"})
+    conductance_max: Quantity = field(metadata={"unit": "siemens"})
+    read_voltage: Quantity = field(metadata={"unit": "volt"})
+    read_duration: Quantity = field(metadata={"unit": "second"})
+    bias_voltage_min: Quantity = field(metadata={"unit": "volt"})
+    bias_voltage_max: Quantity = field(metadata={"unit": "volt"})
+    decay_min: float = field(metadata={"unit": "1"})
+    decay_max: float = field(metadata={"unit": "1"})
+    decay_half_voltage: Quantity = field(metadata={"unit": "volt"})
+    decay_slope_voltage: Quantity = field(metadata={"unit": "volt"})
+    pulse_voltage: Quantity = field(metadata={"unit": "volt"})
+    pulse_width: Quantity = field(metadata={"unit": "second"})
+    pulse_conductance: Quantity = field(metadata={"unit": "siemens"})
+    pulse_conductance_exponent: float = field(metadata={"unit": "1"})
+    pulse_energy: Quantity = field(metadata={"unit": "joule"})
+    pulse_energy_exponent: float = field(metadata={"unit": "1"})
+    set_voltage: Quantity = field(metadata={"unit": "volt"})
+    set_width: Quantity = field(metadata={"unit": "second"})
+    set_fraction: float = field(metadata={"unit": "1"})
+    name: str = "memristor"
+    constants: Mapping[str, Constant] = field(
+        default_factory=lambda: MappingProxyType({}), compare=False
+    )
+
+    def __post_init__(self) -> None:
+        for f in _constant_fields():
+            value = getattr(self, f.name)
+            fail_for_dimension_mismatch(
+                value, _UNITS[f.metadata["unit"]], f"{f.name} must be in {f.metadata['unit']}"
+            )
+            if not np.isfinite(float(value)):
+                raise DeviceError(f"{f.name} must be finite, got {value}")
+            if f.name not in _MAY_BE_ZERO_OR_NEGATIVE and float(value) <= 0:
+                raise DeviceError(f"{f.name} must be positive, got {value}")
+        self._check_order("bias_voltage_min", "bias_voltage_max")
+        self._check_order("conductance_min", "conductance_max")
+        self._check_order("decay_min", "decay_max")
+        if self.decay_max >= 1:
+            raise DeviceError(f"decay_max must be below 1, got {self.decay_max}")
+        if self.set_fraction > 1:
+            raise DeviceError(f"set_fraction must lie in (0, 1], got {self.set_fraction}")
+        for end in ("min", "max"):
+            decay = getattr(self, f"decay_{end}")
+            reached = float(self._sigmoid(getattr(self, f"bias_voltage_{end}")))
+            if abs(reached - decay) > 0.005:
+                raise DeviceError(
+                    f"decay_{end} = {decay} contradicts the sigmoid, which gives {reached:.4f} "
+                    f"at bias_voltage_{end}"
+                )
+
+    def _check_order(self, low: str, high: str) -> None:
+        if not getattr(self, low) < getattr(self, high):
+            raise DeviceError(
+                f"{low} must be below {high}, got {getattr(self, low)} and {getattr(self, high)}"
+            )
+
+    @classmethod
+    def from_file(cls, path: str | Path = DEFAULT_DEVICE) -> "Memristor":
+        """Read a device file (TOML, of the form of `srtio3.toml`).
+
+        Raises
+        ------
+        DeviceError
+            If the file cannot be read, or a field is missing, unknown, of a wrong unit or
+            out of range; the message names file and field.
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as file:
+                content = tomllib.load(file)
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DeviceError(f"device file {path}: {error}") from error
+        try:
+            return cls(**_parse(content))
+        except (DeviceError, ValueError, TypeError) as error:
+            raise DeviceError(f"device file {path}: {error}") from error
+
+    @cached_property
+    def offset_conductance(self) -> Quantity:
+        """Conductance at W + F = 0."""
+        return self.bias_power / self.bias_voltage_max**2
+
+    @property
+    def weight_min(self) -> float:
+        """Smallest long-term weight, at `conductance_min`."""
+        return float((self.conductance_min - self.offset_conductance) / self.weight_conductance)
+
+    @property
+    def weight_max(self) -> float:
+        """Largest long-term weight, at `conductance_max`."""
+        return float((self.conductance_max - self.offset_conductance) / self.weight_conductance)
+
+    @property
+    def delta_f_max(self) -> float:
+        """Largest short-term update, by the reference pulse."""
+        return float(self.pulse_conductance / self.weight_conductance)
+
+    @property
+    def energy_exponent(self) -> float:
+        """Exponent of the pulse energy as a power of the update (Fig. 4e)."""
+        return self.pulse_energy_exponent / self.pulse_conductance_exponent
+
+    def conductance(self, weight: Any) -> Quantity:
+        """Conductance at total weight W + F."""
+        return self.offset_conductance + self.weight_conductance * weight
+
+    def decay(self, bias_voltage: Quantity) -> Any:
+        """Lambda, the share of F left after one network step under a bias (Fig. 3e).
+
+        Raises
+        ------
+        ValueError
+            Outside [`bias_voltage_min`, `bias_voltage_max`].
+        """
+        _check_range(
+            "bias_voltage",
+            bias_voltage,
+            self.bias_voltage_min,
+            self.bias_voltage_max,
+            _VOLTAGE_ROUNDING * allunits.volt,
+        )
+        return self._sigmoid(bias_voltage)
+
+    def _sigmoid(self, bias_voltage: Quantity) -> Any:
+        u = (bias_voltage - self.decay_half_voltage) / self.decay_slope_voltage
+        return 1 / (1 + np.exp(-np.asarray(u)))
+
+    def bias_voltage(self, decay: Any) -> Quantity:
+        """Voltage to hold between pulses for a given Lambda per network step.
+
+        Raises
+        ------
+        ValueError
+            If Lambda lies outside [`decay_min`, `decay_max`] by more than float32 rounding.
+        """
+        rounding = 4 * float(np.finfo(np.float32).eps)
+        _check_range("decay", decay, self.decay_min, self.decay_max, rounding)
+        decay = np.asarray(decay, dtype=float)
+        voltage = self.decay_half_voltage + self.decay_slope_voltage * np.log(decay / (1 - decay))
+        return np.clip(voltage, self.bias_voltage_min, self.bias_voltage_max)
+
+    def time_constant(self, bias_voltage: Quantity, step_duration: Quantity) -> Quantity:
+        """Decay time constant of F under a bias, tau = T / ln(1 / Lambda)."""
+        return step_duration / np.log(1 / self.decay(bias_voltage))
+
+    def bias_energy_power(self, bias_voltage: Quantity, weight: Any) -> Quantity:
+        """Power drawn under a bias at total weight W + F (Fig. 4f)."""
+        return bias_voltage**2 * self.conductance(weight)
+
+    def pulse_delta(self, voltage: Quantity, width: Quantity) -> Any:
+        """Short-term update dF by one pulse (Fig. 3b); negative pulses lower F."""
+        v, w = self._pulse(voltage, width)
+        size: Any = np.abs(v) ** self.pulse_conductance_exponent * w
+        return np.sign(v) * self.delta_f_max * size
+
+    def pulse_voltage_for(self, delta_f: Any) -> Quantity:
+        """Amplitude of the pulse of `pulse_width` that changes F by `delta_f`.
+
+        Raises
+        ------
+        ValueError
+            If |delta_f| exceeds `delta_f_max`.
+        """
+        limit = self.delta_f_max
+        _check_range("delta_f", delta_f, -limit, limit, 1e-12 * limit)
+        ratio = np.asarray(delta_f) / limit
+        size = np.abs(ratio) ** (1 / self.pulse_conductance_exponent)
+        return np.sign(ratio) * size * self.pulse_voltage
+
+    def pulse_energy_at(self, voltage: Quantity, width: Quantity) -> Quantity:
+        """Energy of one pulse (Fig. 3c)."""
+        v, w = self._pulse(voltage, width)
+        return self.pulse_energy * np.abs(v) ** self.pulse_energy_exponent * w
+
+    def pulse_energy_for(self, delta_f: Any) -> Quantity:
+        """Energy of the pulse of `pulse_width` that changes F by `delta_f` (Fig. 4e)."""
+        ratio = np.abs(np.asarray(delta_f)) / self.delta_f_max
+        return self.pulse_energy * ratio**self.energy_exponent
+
+    def _pulse(self, voltage: Quantity, width: Quantity) -> tuple[Any, Any]:
+        fail_for_dimension_mismatch(voltage, allunits.volt, "voltage must be in volt")
+        fail_for_dimension_mismatch(width, allunits.second, "width must be in second")
+        _check_range("voltage", voltage, -self.pulse_voltage, self.pulse_voltage, 0 * allunits.volt)
+        if np.any(np.asarray(width) < 0):
+            raise ValueError(f"width must not be negative, got {width}")
+        return np.asarray(voltage / self.pulse_voltage), np.asarray(width / self.pulse_width)
+
+    def set_weight(self, weight: Any, n_pulses: int) -> Any:
+        """Long-term weight after SET pulses of `set_voltage` and `set_width` (Fig. 2c).
+
+        Raises
+        ------
+        ValueError
+            If `weight` lies outside [`weight_min`, `weight_max`] or `n_pulses` is negative.
+        """
+        _check_range("weight", weight, self.weight_min, self.weight_max, 0)
+        if n_pulses < 0:
+            raise ValueError(f"n_pulses must not be negative, got {n_pulses}")
+        remaining = (self.weight_max - np.asarray(weight)) * (1 - self.set_fraction) ** n_pulses
+        return self.weight_max - remaining
+
+
+_UNITS: dict[str, Any] = {
+    "1": 1,
+    "volt": allunits.volt,
+    "siemens": allunits.siemens,
+    "second": allunits.second,
+    "watt": allunits.watt,
+    "joule": allunits.joule,
+}
+_PREFIXES = ("", "p", "n", "u", "m")
+_SYMBOLS: dict[str, Unit] = {
+    prefix + symbol: getattr(allunits, prefix + unit)
+    for symbol, unit in {
+        "V": "volt", "S": "siemens", "s": "second", "W": "watt", "J": "joule"
+    }.items()
+    for prefix in _PREFIXES
+}
+_MAY_BE_ZERO_OR_NEGATIVE = ("bias_voltage_min", "decay_min", "conductance_min")
+
+
+def _constant_fields() -> list[Any]:
+    return [f for f in fields(Memristor) if "unit" in f.metadata]
+
+
+def _parse(content: dict[str, Any]) -> dict[str, Any]:
+    expected = {f.name: f.metadata["unit"] for f in _constant_fields()}
+    unknown = content.keys() - expected.keys() - {"name"}
+    if unknown:
+        raise DeviceError(f"unknown field {min(unknown)!r}")
+    parsed: dict[str, Any] = {"name": str(content.get("name", "memristor"))}
+    constants = {}
+    for name, unit in expected.items():
+        entry = content.get(name)
+        if not isinstance(entry, dict):
+            raise DeviceError(f"missing field {name!r}")
+        for part in ("value", "unit", "provenance", "source"):
+            if part not in entry:
+                raise DeviceError(f"field {name!r} has no {part!r}")
+        value, symbol = entry["value"], entry["unit"]
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise DeviceError(f"field {name!r}: value must be a number, got {value!r}")
+        if unit == "1":
+            if symbol != "1":
+                raise DeviceError(f"field {name!r}: unit must be '1', got {symbol!r}")
+            parsed[name] = float(value)
+        else:
+            known = _SYMBOLS.get(symbol)
+            if known is None or known.dim != _UNITS[unit].dim:
+                allowed = ", ".join(s for s, u in _SYMBOLS.items() if u.dim == _UNITS[unit].dim)
+                raise DeviceError(
+                    f"field {name!r}: unit must be one of {allowed}, got {symbol!r}"
+                )
+            parsed[name] = float(value) * known
+        if entry["provenance"] not in PROVENANCES:
+            raise DeviceError(
+                f"field {name!r}: provenance must be one of {', '.join(PROVENANCES)}, "
+                f"got {entry['provenance']!r}"
+            )
+        constants[name] = Constant(entry["provenance"], str(entry["source"]))
+    parsed["constants"] = MappingProxyType(constants)
+    return parsed
+
+
+def _check_range(name: str, value: Any, low: Any, high: Any, rounding: Any) -> None:
+    fail_for_dimension_mismatch(value, low, f"{name} has the wrong unit")
+    values = np.atleast_1d(np.asarray(value, dtype=float))
+    bad = ~((values >= float(low - rounding)) & (values <= float(high + rounding)))
+    if bad.any():
+        worst = values[bad].flat[0]
+        shown = worst if not isinstance(low, Quantity) else Quantity(worst, dim=low.dim)
+        raise ValueError(f"{name} must lie in [{low}, {high}], got {shown}")

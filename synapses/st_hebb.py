@@ -1,0 +1,269 @@
+"""The ST-Hebb synapse on a memristor, as Brian2 equations in physical units.
+
+One network step of the canonical recursion::
+
+    h(t)   = tanh((W + F(t)) z(t) + b)
+    F(t+1) = Lambda F(t) + Gamma h(t) z(t)^T
+
+A presynaptic unit with z != 0 emits the event `active`; in the step after it emits
+`pulse`. At `pulse` its synapses receive the Hebbian pulse that belongs to the last step,
+before `active` reads them for this step. In between, F decays by itself, so a silent
+input costs no computation.
+
+The bias energy ``int V_bias^2 G dt`` needs no work at events either. While V_bias and W
+stay, dF/dt = -F/tau between pulses gives the exact ``int F dt = tau (F_in - F)``, where
+F_in is what F was at the start plus all that pulses have added. `E_bias` is that closed
+form; `apply_bias` settles it whenever V_bias or W changes.
+
+Source: Rodriguez, Guo and Moraitis, ICML 2022 (recursion); Weilenmann et al., Nature
+Communications 15 (2024), Figs. 3 and 4 (decay, pulses, energies).
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from brian2 import Clock, Equations, NeuronGroup, Synapses
+from brian2.units import Quantity, volt
+
+from mstpn.synapses.memristor import Memristor
+
+__all__ = [
+    "CLOCK_DRIVEN",
+    "EVENT_DRIVEN",
+    "PRESYNAPTIC",
+    "READ",
+    "WRITE",
+    "apply_bias",
+    "constants",
+    "get_presynaptic",
+    "get_synapses",
+]
+
+PRESYNAPTIC = Equations("""
+    z : 1                                               # input of this step
+    z_last : 1                                          # input of the last step
+    z_power = abs(z_last)**energy_exponent : 1 (constant over dt)
+""")
+"""Presynaptic units; the postsynaptic side needs `h`, `h_power` and `I`."""
+
+_COMMON = Equations("""
+    W : 1                                               # long-term weight
+    Gamma : 1                                           # short-term learning rate
+    V_bias : volt                                       # held between pulses
+    tau = T_step/log(1 + exp((V_half - V_bias)/V_slope)) : second (constant over dt)
+    E_unit : joule                                      # pulse energy at |h z| = 1
+    E_pulse : joule
+    E_read : joule
+""")
+
+EVENT_DRIVEN = _COMMON + Equations("""
+    dF/dt = -F/tau : 1 (event-driven)                   # short-term weight, as of lastupdate
+    F_in : 1                                            # F at t_settled + all updates since
+    F_now = F*exp(-(t - lastupdate)/tau) : 1
+    G = G_offset + kappa*(W + F_now) : siemens
+    t_settled : second                                  # last change of V_bias or W
+    E_settled : joule                                   # E_bias at t_settled
+    G_settled : siemens*second                          # G_integral at t_settled
+    G_integral = G_settled + (G_offset + kappa*W)*(t - t_settled)
+                 + kappa*tau*(F_in - F_now) : siemens*second
+    E_bias = E_settled + V_bias**2*(G_integral - G_settled) : joule
+""")
+"""F is computed at events only; F_now, G, G_integral and E_bias are exact whenever read."""
+
+CLOCK_DRIVEN = _COMMON + Equations("""
+    dF/dt = -F/tau : 1 (clock-driven)
+    G = G_offset + kappa*(W + F) : siemens
+    dE_bias/dt = V_bias**2*G : joule (clock-driven)
+""")
+"""The same synapse integrated step by step: the check of the event-driven form."""
+
+WRITE = """
+    dF = Gamma*h_post*z_last_pre
+    F += dF
+    E_pulse += E_unit*h_power_post*z_power_pre
+"""
+"""The Hebbian pulse of the last step. Its energy is a power law of |dF| = |Gamma| |h| |z|,
+so it is the product of three powers, none of which has to be taken per synapse and event."""
+
+READ = """
+    G_read = G_offset + kappa*(W + F)
+    I_post += V_read*G_read*z_pre
+    E_read += V_read**2*G_read*t_read*abs(z_pre)
+"""
+"""The read current; an input is read for |z| read durations, with the polarity of z."""
+
+_FORMS = {
+    "event-driven": (EVENT_DRIVEN, WRITE + "    F_in += dF\n"),
+    "clock-driven": (CLOCK_DRIVEN, WRITE),
+}
+
+
+def constants(device: Memristor, step_duration: Quantity) -> dict[str, Any]:
+    """Namespace of the equations.
+
+    Parameters
+    ----------
+    device : Memristor
+    step_duration : Quantity, second
+        Time of one network step, to which Lambda refers.
+    """
+    return {
+        "G_offset": device.offset_conductance,
+        "kappa": device.weight_conductance,
+        "V_half": device.decay_half_voltage,
+        "V_slope": device.decay_slope_voltage,
+        "V_read": device.read_voltage,
+        "t_read": device.read_duration,
+        "E_0": device.pulse_energy,
+        "dF_0": device.delta_f_max,
+        "energy_exponent": device.energy_exponent,
+        "T_step": step_duration,
+    }
+
+
+def get_presynaptic(
+    n: int,
+    device: Memristor,
+    step_duration: Quantity,
+    *,
+    clock: Clock | None = None,
+    name: str = "presynaptic*",
+) -> NeuronGroup:
+    """Presynaptic units that emit `active` when z != 0 and `pulse` one step later.
+
+    Parameters
+    ----------
+    n : int
+    device : Memristor
+    step_duration : Quantity, second
+    clock : Clock, optional
+        Brian2's default clock if absent.
+    name : str
+    """
+    return NeuronGroup(
+        n,
+        PRESYNAPTIC,
+        events={"active": "z != 0", "pulse": "z_last != 0"},
+        method="exact",
+        clock=clock,
+        namespace=constants(device, step_duration),
+        name=name,
+    )
+
+
+def get_synapses(
+    presynaptic: NeuronGroup,
+    postsynaptic: NeuronGroup,
+    device: Memristor,
+    step_duration: Quantity,
+    *,
+    form: Literal["event-driven", "clock-driven"] = "event-driven",
+    method: str = "exact",
+    name: str = "synapses*",
+) -> Synapses:
+    """All-to-all ST-Hebb synapses, ordered by presynaptic unit, with W = Gamma = F = 0.
+
+    Parameters
+    ----------
+    presynaptic : NeuronGroup
+        From `get_presynaptic`.
+    postsynaptic : NeuronGroup
+        With `h : 1` (output of the last step), `h_power : 1` (|h| to the energy exponent)
+        and `I : amp`.
+    device : Memristor
+    step_duration : Quantity, second
+    form : {"event-driven", "clock-driven"}
+    method : str
+        Integration method of the clock-driven form.
+    name : str
+
+    Returns
+    -------
+    Synapses
+        Set W, Gamma and V_bias with `apply_bias`.
+    """
+    equations, write = _FORMS[form]
+    synapses = Synapses(
+        presynaptic,
+        postsynaptic,
+        equations,
+        on_pre={"write": write, "read": READ},
+        on_event={"write": "pulse", "read": "active"},
+        method=method,
+        clock=presynaptic.clock,
+        namespace=constants(device, step_duration),
+        name=name,
+    )
+    synapses.write.order = 0
+    synapses.read.order = 1
+    if form == "clock-driven":
+        synapses.state_updater.when = "end"
+    synapses.connect()
+    synapses.V_bias = device.bias_voltage_min
+    synapses.subexpression_updater.before_run({})
+    synapses.subexpression_updater.run()
+    synapses.subexpression_updater.active = form == "clock-driven"
+    return synapses
+
+
+def apply_bias(
+    synapses: Synapses,
+    device: Memristor,
+    *,
+    bias_voltage: Quantity | None = None,
+    weight: Any = None,
+    gamma: Any = None,
+) -> None:
+    """Change V_bias, W or Gamma of event-driven synapses, at any time.
+
+    F and the bias energy are brought up to date under the old values first, and tau is
+    computed anew: it is not recomputed at every time step.
+
+    Parameters
+    ----------
+    synapses : Synapses
+        Event-driven, from `get_synapses`.
+    device : Memristor
+        Its limits are checked.
+    bias_voltage : Quantity, volt, optional
+    weight, gamma : array_like, optional
+        Scalars or one value per synapse.
+
+    Raises
+    ------
+    ValueError
+        If a bias voltage or weight is outside the device's range, or a value not finite;
+        nothing is changed then.
+    """
+    if bias_voltage is not None:
+        device.decay(bias_voltage)
+    if weight is not None:
+        _check_weight(weight, device)
+    if gamma is not None and not np.isfinite(gamma).all():
+        raise ValueError("gamma must be finite")
+    energy, integral = synapses.E_bias[:], synapses.G_integral[:]
+    trace = synapses.F_now[:]
+    synapses.E_settled = energy
+    synapses.G_settled = integral
+    synapses.F = trace
+    synapses.F_in = trace
+    synapses.lastupdate = "t"
+    synapses.t_settled = "t"
+    if weight is not None:
+        synapses.W = weight
+    if gamma is not None:
+        synapses.Gamma = gamma
+        synapses.E_unit = "E_0*(abs(Gamma)/dF_0)**energy_exponent"
+    if bias_voltage is not None:
+        synapses.V_bias = np.clip(bias_voltage, 0 * volt, device.bias_voltage_max)
+        synapses.subexpression_updater.run()
+
+
+def _check_weight(weight: Any, device: Memristor) -> None:
+    values = np.asarray(weight, dtype=float)
+    low, high = device.weight_min, device.weight_max
+    if not ((values >= low) & (values <= high)).all():
+        raise ValueError(
+            f"weight must lie in [{low:.4g}, {high:.4g}], the device's conductance window, "
+            f"got values from {values.min():.4g} to {values.max():.4g}"
+        )
