@@ -16,6 +16,7 @@ N_ACTIONS = 6
 _NOOP_MAX = 30
 
 gymnasium.register_envs(ale_py)
+ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
 
 
 class Pong:

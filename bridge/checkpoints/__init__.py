@@ -1,0 +1,8 @@
+"""The checkpoints that come with the package."""
+
+from pathlib import Path
+
+__all__ = ["DEFAULT_CHECKPOINT"]
+
+DEFAULT_CHECKPOINT = Path(__file__).with_name("pong.safetensors")
+"""Pong, trained under the device's limits; `pong.json` beside it says how."""

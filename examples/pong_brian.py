@@ -1,0 +1,248 @@
+"""Play Atari Pong with a Brian2 network of 169,984 SrTiO3 memristors, and count joules.
+
+    python examples/pong_brian.py --games 3 --check-twin --json games.json
+
+The conv front-end runs in torch; the m-STPN layer is a Brian2 network whose synapses
+follow Weilenmann et al., Nature Communications 15 (2024). Every constant of the device is
+in a file of yours if you say --device FILE.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from brian2.units import Quantity, mjoule, second
+from tqdm import tqdm
+
+from mstpn.analysis.animation import SynapseFilm
+from mstpn.analysis.gpu import paper_baseline
+from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.play import STEP_DURATION, GameRecord, play_game
+from mstpn.bridge.pong import Pong
+from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
+from mstpn.network.codegen import use_target
+from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+
+PICTURE_EVERY = 6
+"""Decisions per picture of the GIF."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Command line."""
+    parser = Parser(description="Pong on a Brian2 network of memristors.")
+    parser.add_argument("--games", type=at_least(1), default=1, metavar="N")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=1000, help="of the first game; one more for each next"
+    )
+    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
+    parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
+    parser.add_argument(
+        "--bias",
+        choices=("trained", "worst-case"),
+        default="trained",
+        help="voltage the bias energy is charged at: each synapse's own, or the device's largest",
+    )
+    parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
+    parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
+    parser.add_argument("--check-twin", action="store_true", help="run the torch twin beside")
+    parser.add_argument("--gif", type=writable, metavar="PATH", help="film of the first game")
+    parser.add_argument("--json", type=writable, metavar="PATH")
+    return parser.parse_args(arguments)
+
+
+def at_least(lowest: int) -> Any:
+    """Argument type: an integer of at least `lowest`."""
+
+    def parse(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"must be an integer >= {lowest}, got {text!r}")
+        return int(text)
+
+    return parse
+
+
+def probability(text: str) -> float:
+    """Argument type: a number in [0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1], got {text!r}")
+    return value
+
+
+def writable(text: str) -> Path:
+    """Argument type: a path whose folder takes new files."""
+    path = Path(text)
+    probe = path.with_name(f".{path.name}.partial")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {path}: {error.strerror}") from error
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {path}: it is a folder")
+    return path
+
+
+def play(
+    options: argparse.Namespace, checkpoint: Checkpoint, device: Memristor
+) -> tuple[list[GameRecord], SynapseFilm | None]:
+    """Play all games; film the first one if asked."""
+    film = None
+    records = []
+    pong = Pong(sticky=options.sticky, render=options.gif is not None)
+    with tqdm(unit="decision", disable=None) as bar:
+        for number in range(options.games):
+            agent = BrianAgent(checkpoint, device, STEP_DURATION)
+            camera = None
+            if options.gif and number == 0:
+                camera = Camera(pong, agent, worst_case=options.bias == "worst-case")
+                film = camera.film
+
+            def on_step(
+                decisions: int, score: float, number: int = number, camera: Any = camera
+            ) -> None:
+                bar.update()
+                bar.set_description(f"game {number + 1}/{options.games}", refresh=False)
+                bar.set_postfix(score=int(score), refresh=False)
+                if camera is not None:
+                    camera.step(decisions)
+
+            records.append(
+                play_game(
+                    pong,
+                    agent,
+                    options.seed + number,
+                    twin=TwinAgent(checkpoint) if options.check_twin else None,
+                    worst_case_bias=options.bias == "worst-case",
+                    on_step=on_step,
+                )
+            )
+    pong.close()
+    return records, film
+
+
+class Camera:
+    """Films the game and the 256 synapses that learn fastest."""
+
+    def __init__(self, pong: Pong, agent: BrianAgent, *, worst_case: bool) -> None:
+        self.pong, self.network, self.worst_case = pong, agent.network, worst_case
+        synapses = self.network.synapses
+        self.chosen = np.argsort(-np.abs(synapses.Gamma[:]))[:256]
+        self.film = SynapseFilm(
+            np.asarray(synapses.W[:])[self.chosen],
+            [f"synapse {synapses.i[k]} \N{RIGHTWARDS ARROW} {synapses.j[k]}" for k in self.chosen],
+        )
+
+    def step(self, decisions: int) -> None:
+        """Take a picture every few decisions."""
+        if decisions % PICTURE_EVERY:
+            return
+        trace = np.asarray(self.network.synapses.F_now[:])[self.chosen]
+        energy = sum(float(e) for e in self.network.energy(worst_case=self.worst_case).values())
+        self.film.add(decisions * float(STEP_DURATION), self.pong.screen, trace, energy)
+
+
+def table(records: list[GameRecord], checkpoint: Checkpoint, bias: str) -> str:
+    """What the games were, for a person."""
+    config = checkpoint.config
+    n_synapses = checkpoint.tensors["layer.weight"].size
+    steps = sum(r.decisions for r in records)
+    lines = [
+        f"Pong on a Brian2 network: {config.n_hidden} units, {n_synapses:,} memristive synapses",
+        "",
+        " seed  score  decisions  game (s)  wall (s)  x real time  step (ms)"
+        "  pulses (mJ)  bias (mJ)  reads (mJ)  total (mJ)",
+    ]
+    for r in records:
+        terms = [r.energy[t] / mjoule for t in ("pulse", "bias", "read")]
+        lines.append(
+            f"{r.seed:5d}  {r.score:+5.0f}  {r.decisions:9d}  {r.game_time / second:8.1f}"
+            f"  {r.wall_time / second:8.1f}  {r.game_time / r.wall_time:11.1f}"
+            f"  {1e3 * r.step_time_median / second:9.2f}"
+            f"  {terms[0]:11.4f}  {terms[1]:9.3f}  {terms[2]:10.6f}  {sum(terms):10.3f}"
+        )
+    spent = sum((sum(r.energy.values(), 0 * mjoule) for r in records), 0 * mjoule)
+    charged = {
+        "trained": "each synapse's own voltage",
+        "worst-case": "the device's largest voltage on every synapse",
+    }[bias]
+    lines += [
+        "",
+        f"mean score {np.mean([r.score for r in records]):+.2f} over {len(records)} game(s); "
+        f"bias charged at {charged}",
+        *gpu_lines(n_synapses * steps, spent),
+    ]
+    if all(r.twin_action_agreement is not None for r in records):
+        agreement = min(r.twin_action_agreement or 0.0 for r in records)
+        difference = max(r.twin_max_abs_difference or 0.0 for r in records)
+        lines.append(
+            f"torch twin in float64: {100 * agreement:.6g} % of actions equal, "
+            f"max |difference of h| {difference:.1e}"
+        )
+    return "\n".join(lines)
+
+
+def gpu_lines(synapse_steps: int, spent: Quantity) -> list[str]:
+    """The paper's A100 for the same number of synapse-steps, under each assumed step rate."""
+    baseline = paper_baseline()
+    lines = [
+        f"the paper's A100 (fp16, its 96x baseline; {baseline.provenance}) "
+        f"for the same {synapse_steps:,} synapse-steps:"
+    ]
+    for rate in baseline.step_rates:
+        energy = baseline.energy(synapse_steps, rate)
+        lines.append(
+            f"  {energy / mjoule:9.1f} mJ = {float(energy / spent):6.1f} x the memristors, if its "
+            f"game had {baseline.game_steps(rate):,.0f} steps (one per 1/{rate:.0f} s; assumed)"
+        )
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play, print, write; return the exit status."""
+    options = parse_arguments(arguments)
+    torch.set_num_threads(1)
+    try:
+        use_target(options.target)
+        checkpoint = load_checkpoint(options.checkpoint)
+        device = Memristor.from_file(options.device)
+        records, film = play(options, checkpoint, device)
+    except ValueError as error:
+        print(f"pong_brian.py: {error}", file=sys.stderr)
+        return 2
+    print(table(records, checkpoint, options.bias))
+    if options.json is not None:
+        summary = {
+            "synapses": int(checkpoint.tensors["layer.weight"].size),
+            "mean_return": float(np.mean([r.score for r in records])),
+            "checkpoint": str(options.checkpoint),
+            "device": device.name,
+            "bias": options.bias,
+            "sticky": options.sticky,
+            "games": [r.to_json() for r in records],
+        }
+        atomic_write(options.json, json.dumps(summary, indent=1).encode())
+    if film is not None:
+        with tqdm(desc=f"drawing {options.gif}", total=len(film.times), disable=None) as bar:
+            film.save(options.gif, progress=lambda _done, _total: bar.update())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
