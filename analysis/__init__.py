@@ -1,0 +1,1 @@
+"""Energies, baselines and pictures of recorded games."""

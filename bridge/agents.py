@@ -36,9 +36,7 @@ class BrianAgent:
         Wall time of each Brian2 step alone.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, device: Memristor, step_duration: Quantity
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: Memristor, step_duration: Quantity) -> None:
         self.network = MSTPNNetwork(layer_parameters(checkpoint, device), device, step_duration)
         twin = checkpoint.twin(torch.float64)
         self._front_end = twin.front_end

@@ -1,0 +1,1 @@
+"""The m-STPN network: in Brian2, in torch, and its training."""

@@ -72,9 +72,7 @@ class LayerParameters:
         expected["bias"] = self.weight.shape[:1]
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
-                raise ValueError(
-                    f"{name} must have shape {shape}, got {getattr(self, name).shape}"
-                )
+                raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
         for f in fields(self):
             value = getattr(self, f.name)
             if f.name != "normalisation" and not np.isfinite(value).all():
@@ -83,12 +81,12 @@ class LayerParameters:
     @property
     def n_hidden(self) -> int:
         """Number of units N."""
-        return self.weight.shape[0]
+        return int(self.weight.shape[0])
 
     @property
     def n_features(self) -> int:
         """Number of features per step, M - N."""
-        return self.weight.shape[1] - self.weight.shape[0]
+        return int(self.weight.shape[1] - self.weight.shape[0])
 
 
 class MSTPNNetwork:
@@ -122,9 +120,7 @@ class MSTPNNetwork:
         self.device = device
         self.clock = Clock(step_duration, name="frame_clock*")
         n_pre = parameters.n_features + parameters.n_hidden
-        self.presynaptic = st_hebb.get_presynaptic(
-            n_pre, device, step_duration, clock=self.clock
-        )
+        self.presynaptic = st_hebb.get_presynaptic(n_pre, device, step_duration, clock=self.clock)
         self.neurons = NeuronGroup(
             parameters.n_hidden,
             NEURON,
@@ -134,9 +130,7 @@ class MSTPNNetwork:
             name="neurons*",
         )
         self.neurons.run_regularly(_TANH, when="after_synapses", clock=self.clock)
-        self.synapses = st_hebb.get_synapses(
-            self.presynaptic, self.neurons, device, step_duration
-        )
+        self.synapses = st_hebb.get_synapses(self.presynaptic, self.neurons, device, step_duration)
         self.neurons.b = parameters.bias
         st_hebb.apply_bias(
             self.synapses,

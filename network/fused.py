@@ -20,6 +20,7 @@ class FusedRecursion(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
+        """Return h of every step and F after the last one."""
         *tensors, normalise = inputs
         x, h0, trace0, keep, weight, decay, gamma, bias = (
             t.detach().contiguous().numpy() for t in tensors
@@ -27,15 +28,14 @@ class FusedRecursion(torch.autograd.Function):
         trace = trace0.copy()
         needs_backward = any(ctx.needs_input_grad)
         n_kept = -(-len(x) // kernel.SEGMENT) if needs_backward else 0
-        h, kept = kernel.forward(
-            x, h0, trace, keep, weight, decay, gamma, bias, normalise, n_kept
-        )
+        h, kept = kernel.forward(x, h0, trace, keep, weight, decay, gamma, bias, normalise, n_kept)
         if needs_backward:
             ctx.arrays = x, h0, keep, weight, decay, gamma, h, kept, normalise
         return torch.from_numpy(h), torch.from_numpy(trace)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients in the order of `forward`'s arguments."""
         grad_h, grad_trace = (g.contiguous().numpy() for g in grads)
         dx, dh0, dtrace0, ddecay, dgamma, da = (
             torch.from_numpy(a) for a in kernel.backward(grad_h, grad_trace, *ctx.arrays)

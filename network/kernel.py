@@ -16,9 +16,11 @@ aliasing with few run-time checks and vectorises all of them.
 """
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from mstpn.network.normalisation import NORM_FLOOR
 
@@ -26,9 +28,12 @@ __all__ = ["SEGMENT", "backward", "forward"]
 
 SEGMENT = 8
 
+Array = NDArray[Any]
+"""float32 or float64, all of a call alike."""
+
 
 @numba.njit(fastmath=True, inline="never")
-def _dot_sum(w, f, z):
+def _dot_sum(w: Array, f: Array, z: Array) -> float:
     total = w.dtype.type(0)
     for j in range(z.shape[0]):
         total += (w[j] + f[j]) * z[j]
@@ -36,7 +41,7 @@ def _dot_sum(w, f, z):
 
 
 @numba.njit(fastmath=True, inline="never")
-def _dot_product(p, gamma, z):
+def _dot_product(p: Array, gamma: Array, z: Array) -> float:
     total = z.dtype.type(0)
     for j in range(z.shape[0]):
         total += p[j] * gamma[j] * z[j]
@@ -44,43 +49,45 @@ def _dot_product(p, gamma, z):
 
 
 @numba.njit(fastmath=True, inline="never")
-def _step_trace(f, decay, gamma, z, h):
+def _step_trace(f: Array, decay: Array, gamma: Array, z: Array, h: float) -> None:
     for j in range(z.shape[0]):
         f[j] = decay[j] * f[j] + gamma[j] * (z[j] * h)
 
 
 @numba.njit(fastmath=True, inline="never")
-def _step_trace_into(f, decay, gamma, z, h, f_next):
+def _step_trace_into(
+    f: Array, decay: Array, gamma: Array, z: Array, h: float, f_next: Array
+) -> None:
     for j in range(z.shape[0]):
         f_next[j] = decay[j] * f[j] + gamma[j] * (z[j] * h)
 
 
 @numba.njit(fastmath=True, inline="never")
-def _add_dz(dz, w, f, p, gamma, da, h):
+def _add_dz(dz: Array, w: Array, f: Array, p: Array, gamma: Array, da: float, h: float) -> None:
     for j in range(dz.shape[0]):
         dz[j] += (w[j] + f[j]) * da + p[j] * gamma[j] * h
 
 
 @numba.njit(fastmath=True, inline="never")
-def _add_ddecay(ddecay, p, f):
+def _add_ddecay(ddecay: Array, p: Array, f: Array) -> None:
     for j in range(p.shape[0]):
         ddecay[j] += p[j] * f[j]
 
 
 @numba.njit(fastmath=True, inline="never")
-def _add_dgamma(dgamma, p, z, h):
+def _add_dgamma(dgamma: Array, p: Array, z: Array, h: float) -> None:
     for j in range(p.shape[0]):
         dgamma[j] += p[j] * z[j] * h
 
 
 @numba.njit(fastmath=True, inline="never")
-def _step_adjoint(p, decay, z, da):
+def _step_adjoint(p: Array, decay: Array, z: Array, da: float) -> None:
     for j in range(p.shape[0]):
         p[j] = decay[j] * p[j] + da * z[j]
 
 
 @numba.njit(fastmath=True, inline="never")
-def _presynaptic(x, h, normalise, z):
+def _presynaptic(x: Array, h: Array, normalise: bool, z: Array) -> Any:
     """Write z = [x; h], divided by its Euclidean norm if asked; return that norm or 1."""
     n_in = x.shape[0]
     square = x.dtype.type(0)
@@ -100,7 +107,18 @@ def _presynaptic(x, h, normalise, z):
 
 
 @numba.njit(parallel=True, cache=True)
-def forward(x, h0, trace, keep, weight, decay, gamma, bias, normalise, n_kept):
+def forward(
+    x: Array,
+    h0: Array,
+    trace: Array,
+    keep: Array,
+    weight: Array,
+    decay: Array,
+    gamma: Array,
+    bias: Array,
+    normalise: bool,
+    n_kept: int,
+) -> tuple[Array, Array]:
     """Run the recursion.
 
     Parameters
@@ -125,7 +143,7 @@ def forward(x, h0, trace, keep, weight, decay, gamma, bias, normalise, n_kept):
     kept : (n_kept, B, N, I + N)
         F at the start of each segment, after that step's reset.
     """
-    n_steps, n_batch, n_in = x.shape
+    n_steps, n_batch = x.shape[:2]
     n_out, n_pre = weight.shape
     h_all = np.empty((n_steps, n_batch, n_out), x.dtype)
     kept = np.empty((n_kept, n_batch, n_out, n_pre), x.dtype)
@@ -147,7 +165,19 @@ def forward(x, h0, trace, keep, weight, decay, gamma, bias, normalise, n_kept):
 
 
 @numba.njit(parallel=True, cache=True)
-def backward(grad_h, grad_trace, x, h0, keep, weight, decay, gamma, h_all, kept, normalise):
+def backward(
+    grad_h: Array,
+    grad_trace: Array,
+    x: Array,
+    h0: Array,
+    keep: Array,
+    weight: Array,
+    decay: Array,
+    gamma: Array,
+    h_all: Array,
+    kept: Array,
+    normalise: bool,
+) -> tuple[Array, ...]:
     """Gradients of the recursion, given those of its outputs h and F(T).
 
     Shapes as in `forward`.

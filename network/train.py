@@ -69,6 +69,7 @@ class Options:
 class Rollout:
     """One rollout of T steps of B environments, with what the update needs."""
 
+    state: State
     frames: Tensor
     keep: Tensor
     actions: Tensor
@@ -76,7 +77,6 @@ class Rollout:
     values: Tensor
     rewards: Tensor
     done: Tensor
-    state: State
 
 
 class Trainer:
@@ -95,7 +95,7 @@ class Trainer:
             use_fire_reset=False,
             autoreset_mode=AutoresetMode.SAME_STEP,
         )
-        n_actions = int(self.env.single_action_space.n)
+        n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
         self.net = MSTPN(
             TwinConfig(o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max)
         )
@@ -161,7 +161,8 @@ class Trainer:
                     self.done,
                 )
             )
-        return Rollout(*(torch.stack(c) for c in zip(*columns, strict=True)), start)
+        stacked = [torch.stack(column) for column in zip(*columns, strict=True)]
+        return Rollout(start, *stacked)
 
     def _advantages(self, rollout: Rollout) -> Tensor:
         o, net = self.options, self.net
@@ -259,8 +260,12 @@ class Trainer:
         tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
-        scalars = {"step": self.step, "elapsed": self.elapsed, "best": self.best}
-        scalars["returns"] = list(self.returns)
+        scalars = {
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "best": self.best,
+            "returns": list(self.returns),
+        }
         metadata = {"trainer": json.dumps(scalars)}
         atomic_write(self.folder / "state.safetensors", save(tensors, metadata))
 

@@ -135,7 +135,9 @@ class STHebbLayer(nn.Module):
     def initial_state(self, n_batch: int) -> State:
         """Zero h and F."""
         n_out, n_pre = self.weight.shape
-        return State(self.bias.new_zeros(n_batch, n_out), self.bias.new_zeros(n_batch, n_out, n_pre))
+        return State(
+            self.bias.new_zeros(n_batch, n_out), self.bias.new_zeros(n_batch, n_out, n_pre)
+        )
 
     def forward(
         self, x: Tensor, state: State, keep: Tensor, *, fused: bool = False
@@ -162,7 +164,13 @@ class STHebbLayer(nn.Module):
             from mstpn.network.fused import FusedRecursion
 
             h, trace = FusedRecursion.apply(
-                x, *state, keep, self.weight, self.decay, self.gamma, self.bias,
+                x,
+                *state,
+                keep,
+                self.weight,
+                self.decay,
+                self.gamma,
+                self.bias,
                 self.config.normalisation == "l2",
             )
             return h, State(h[-1], trace)

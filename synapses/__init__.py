@@ -1,0 +1,1 @@
+"""The SrTiO3 memristor and the ST-Hebb synapse on it."""

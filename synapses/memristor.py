@@ -287,7 +287,11 @@ _PREFIXES = ("", "p", "n", "u", "m")
 _SYMBOLS: dict[str, Unit] = {
     prefix + symbol: getattr(allunits, prefix + unit)
     for symbol, unit in {
-        "V": "volt", "S": "siemens", "s": "second", "W": "watt", "J": "joule"
+        "V": "volt",
+        "S": "siemens",
+        "s": "second",
+        "W": "watt",
+        "J": "joule",
     }.items()
     for prefix in _PREFIXES
 }
@@ -323,9 +327,7 @@ def _parse(content: dict[str, Any]) -> dict[str, Any]:
             known = _SYMBOLS.get(symbol)
             if known is None or known.dim != _UNITS[unit].dim:
                 allowed = ", ".join(s for s, u in _SYMBOLS.items() if u.dim == _UNITS[unit].dim)
-                raise DeviceError(
-                    f"field {name!r}: unit must be one of {allowed}, got {symbol!r}"
-                )
+                raise DeviceError(f"field {name!r}: unit must be one of {allowed}, got {symbol!r}")
             parsed[name] = float(value) * known
         if entry["provenance"] not in PROVENANCES:
             raise DeviceError(

@@ -131,6 +131,9 @@ def get_presynaptic(
 ) -> NeuronGroup:
     """Presynaptic units that emit `active` when z != 0 and `pulse` one step later.
 
+    Set z and z_last before a step begins, in its slot `before_start` at the latest with a
+    negative order: powers of them are taken there.
+
     Parameters
     ----------
     n : int
@@ -158,7 +161,7 @@ def get_synapses(
     step_duration: Quantity,
     *,
     form: Literal["event-driven", "clock-driven"] = "event-driven",
-    method: str = "exact",
+    method: str = "rk4",
     name: str = "synapses*",
 ) -> Synapses:
     """All-to-all ST-Hebb synapses, ordered by presynaptic unit, with W = Gamma = F = 0.

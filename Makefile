@@ -1,0 +1,27 @@
+PYTHON ?= python3
+INSTALL := .venv/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: pong test benchmark
+
+pong: .venv/installed
+	.venv/bin/python examples/pong_brian.py $(ARGS)
+
+test: .venv/installed-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy -p mstpn
+	.venv/bin/mypy examples tests
+	.venv/bin/pytest $(ARGS)
+
+benchmark: .venv/installed-dev
+	.venv/bin/python tests/benchmarks/brian_step.py $(ARGS)
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mstpn needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(INSTALL) --editable '.[train,dev]'
+	touch $@

@@ -1,0 +1,77 @@
+"""Closed forms and plain recursions that the package is compared with; none of it is ours.
+
+Bare floats in SI units throughout.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class Device:
+    """The numbers of the energy model, in volt, siemens, second and joule."""
+
+    g_offset: float
+    kappa: float
+    v_read: float
+    t_read: float
+    e_pulse: float
+    df_max: float
+    energy_exponent: float
+
+
+class Recursion:
+    """h(t) = tanh((W + F) z + b); F <- Lambda F + Gamma h z^T; energies step by step.
+
+    Per step of duration T a synapse holds F from its start, decaying as Lambda^(t/T), so
+    the bias takes V^2 [(G_off + kappa W) T + kappa F T (1 - Lambda) / ln(1/Lambda)].
+    """
+
+    def __init__(self, weight: Array, decay: Array, gamma: Array, bias: Array) -> None:
+        self.weight, self.decay, self.gamma, self.bias = weight, decay, gamma, bias
+        self.trace = np.zeros_like(weight)
+        self.h = np.zeros(len(weight))
+        self.pulse_j = self.bias_j = self.read_j = 0.0
+
+    def step(self, x: Array) -> Array:
+        z = np.concatenate([x, self.h])
+        self.h = np.tanh((self.weight + self.trace) @ z + self.bias)
+        self.trace = self.decay * self.trace + self.gamma * np.outer(self.h, z)
+        return self.h
+
+    def step_with_energy(self, x: Array, d: Device, volt: Array, second: float) -> Array:
+        """As `step`; the pulse that ends the step is charged to it."""
+        z = np.concatenate([x, self.h])
+        total = self.weight + self.trace
+        conductance = d.g_offset + d.kappa * total
+        self.read_j += float((d.v_read**2 * d.t_read * conductance * np.abs(z)).sum())
+        held = self.trace * second * (1 - self.decay) / np.log(1 / self.decay)
+        static = (d.g_offset + d.kappa * self.weight) * second
+        self.bias_j += float((volt**2 * (static + d.kappa * held)).sum())
+        h = self.step(x)
+        update = np.abs(self.gamma * np.outer(h, z)) / d.df_max
+        self.pulse_j += float((d.e_pulse * update**d.energy_exponent).sum())
+        return h
+
+
+def held_synapse(
+    duration: float, trace: float, weight: float, volt: float, tau: float, d: Device
+) -> tuple[float, float]:
+    """F and bias energy after `duration` under `volt`, integrated numerically by SciPy."""
+
+    def derivative(_t: float, y: Array) -> list[float]:
+        return [-y[0] / tau, volt**2 * (d.g_offset + d.kappa * (weight + y[0])) / _NANO]
+
+    solution = solve_ivp(
+        derivative, (0, duration), [trace, 0.0], method="DOP853", rtol=1e-12, atol=1e-14
+    )
+    return float(solution.y[0, -1]), float(solution.y[1, -1]) * _NANO
+
+
+_NANO = 1e-9
+"""The energy is integrated in nanojoule so that one absolute tolerance fits both."""

@@ -1,0 +1,204 @@
+import math
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brian2.units import (
+    DimensionMismatchError,
+    amp,
+    mvolt,
+    nsiemens,
+    nwatt,
+    second,
+    usecond,
+    volt,
+    watt,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
+
+DEVICE = Memristor.from_file()
+voltages = st.floats(0, 0.6)
+decays = st.floats(0.08, 0.92)
+weights = st.floats(DEVICE.weight_min, DEVICE.weight_max)
+amplitudes = st.floats(-3.5, 3.5)
+widths = st.floats(0, 500)
+# one float64 operation is good to 2^-53; these chains have fewer than 50
+ROUNDING = 50 * 2.0**-53
+
+
+def test_offset_conductance_is_the_papers_11_9_nanosiemens() -> None:
+    assert float(DEVICE.conductance(0.0) / nsiemens) == pytest.approx(4.3 / 0.36, rel=ROUNDING)
+
+
+def test_papers_worst_case_bias_energy() -> None:
+    # 169,984 synapses at S = 0 and 0.6 V for 48.7 s: 35.6 mJ, both numbers to 3 digits
+    power = 169_984 * DEVICE.bias_energy_power(0.6 * volt, 0.0)
+    assert float(power * 48.7 * second) == pytest.approx(35.6e-3, rel=2e-3)
+
+
+def test_power_under_bias_at_zero_weight() -> None:
+    assert DEVICE.bias_energy_power(0.6 * volt, 0.0) / nwatt == pytest.approx(4.3, rel=ROUNDING)
+
+
+@given(volt_a=voltages, weight=weights)
+def test_power_is_ohmic(volt_a: float, weight: float) -> None:
+    nano = 4.3 / 0.36 + 10 * weight
+    expected = volt_a**2 * nano * 1e-9
+    got = float(DEVICE.bias_energy_power(volt_a * volt, weight) / watt)
+    assert got == pytest.approx(expected, rel=1e-12, abs=1e-24)
+    assert got >= 0
+
+
+@pytest.mark.parametrize(("bias", "decay"), [(0.0, 0.08), (0.3, 0.5), (0.6, 0.92)])
+def test_decay_sigmoid_runs_through_the_papers_range(bias: float, decay: float) -> None:
+    assert DEVICE.decay(bias * volt) == pytest.approx(decay, rel=1e-12)
+
+
+@given(decay=decays)
+def test_bias_voltage_inverts_decay(decay: float) -> None:
+    # the sigmoid's inverse multiplies rounding by at most 1 / (1 - Lambda) = 12.5
+    assert DEVICE.decay(DEVICE.bias_voltage(decay)) == pytest.approx(decay, rel=1e-14)
+
+
+@given(decay=decays, step=st.floats(1e-3, 1.0))
+def test_trace_left_after_one_step_is_lambda(decay: float, step: float) -> None:
+    tau = DEVICE.time_constant(DEVICE.bias_voltage(decay), step * second)
+    assert math.exp(-step / float(tau)) == pytest.approx(decay, rel=1e-12)
+
+
+@given(amplitude=amplitudes, width=widths)
+def test_pulse_is_odd_in_voltage_and_linear_in_width(amplitude: float, width: float) -> None:
+    delta = DEVICE.pulse_delta(amplitude * volt, width * usecond)
+    expected = math.copysign((abs(amplitude) / 3.5) ** 4 * width / 100 * 0.1, amplitude)
+    assert float(delta) == pytest.approx(expected, rel=ROUNDING, abs=1e-300)
+    assert float(DEVICE.pulse_delta(-amplitude * volt, width * usecond)) == -float(delta)
+
+
+@given(amplitude=amplitudes)
+def test_pulse_energy_is_the_power_law_of_the_update(amplitude: float) -> None:
+    delta = float(DEVICE.pulse_delta(amplitude * volt, 100 * usecond))
+    at_voltage = float(DEVICE.pulse_energy_at(amplitude * volt, 100 * usecond))
+    assert float(DEVICE.pulse_energy_for(delta)) == pytest.approx(at_voltage, rel=1e-12, abs=1e-30)
+    assert at_voltage == pytest.approx(14.6e-12 * (amplitude / 3.5) ** 2, rel=1e-12, abs=1e-30)
+
+
+@given(delta=st.floats(-0.1, 0.1))
+def test_pulse_voltage_inverts_update(delta: float) -> None:
+    amplitude = DEVICE.pulse_voltage_for(delta)
+    assert float(DEVICE.pulse_delta(amplitude, 100 * usecond)) == pytest.approx(
+        delta, rel=1e-12, abs=1e-300
+    )
+
+
+@given(weight=weights, first=st.integers(0, 50), then=st.integers(0, 50))
+def test_set_pulses_raise_the_weight_and_add_up(weight: float, first: int, then: int) -> None:
+    after = float(DEVICE.set_weight(weight, first))
+    assert weight - 1e-12 <= after <= DEVICE.weight_max
+    both = float(DEVICE.set_weight(min(max(after, DEVICE.weight_min), DEVICE.weight_max), then))
+    assert both == pytest.approx(float(DEVICE.set_weight(weight, first + then)), rel=1e-12)
+
+
+def test_hundred_set_pulses_cover_87_percent_of_the_way() -> None:
+    low, high = DEVICE.weight_min, DEVICE.weight_max
+    covered = (float(DEVICE.set_weight(low, 100)) - low) / (high - low)
+    assert covered == pytest.approx(1 - 0.98**100, rel=1e-12)
+
+
+def test_values_outside_the_device_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"bias_voltage must lie in \[0\. V, 0\.6 V\], got 0\.7 V"):
+        DEVICE.decay(0.7 * volt)
+    with pytest.raises(ValueError, match=r"decay must lie in \[0\.08, 0\.92\], got 0\.95"):
+        DEVICE.bias_voltage(np.array([0.5, 0.95]))
+    with pytest.raises(ValueError, match=r"decay must lie in .* got nan"):
+        DEVICE.bias_voltage(math.nan)
+    with pytest.raises(ValueError, match=r"delta_f must lie in \[-0\.1, 0\.1\], got 0\.2"):
+        DEVICE.pulse_voltage_for(0.2)
+    with pytest.raises(ValueError, match=r"voltage must lie in \[-3\.5 V, 3\.5 V\], got 4\. V"):
+        DEVICE.pulse_delta(4 * volt, 100 * usecond)
+    with pytest.raises(ValueError, match=r"width must not be negative"):
+        DEVICE.pulse_delta(1 * volt, -1 * usecond)
+    with pytest.raises(ValueError, match=r"weight must lie in"):
+        DEVICE.set_weight(DEVICE.weight_max + 0.1, 1)
+    with pytest.raises(ValueError, match=r"n_pulses must not be negative, got -1"):
+        DEVICE.set_weight(0.0, -1)
+
+
+def test_wrong_units_are_refused() -> None:
+    with pytest.raises(DimensionMismatchError):
+        DEVICE.decay(0.3)  # type: ignore[arg-type]
+    with pytest.raises(DimensionMismatchError):
+        DEVICE.pulse_delta(1 * amp, 100 * usecond)
+    with pytest.raises(DimensionMismatchError):
+        DEVICE.pulse_energy_at(1 * volt, 100 * mvolt)
+    with pytest.raises(DimensionMismatchError):
+        replace(DEVICE, read_voltage=0.6 * amp)
+
+
+def test_every_constant_says_where_it_comes_from() -> None:
+    content = tomllib.loads(DEFAULT_DEVICE.read_text())
+    del content["name"]
+    assert content.keys() == DEVICE.constants.keys()
+    assert DEVICE.constants["bias_power"].provenance == "digest"
+    assert all(constant.source for constant in DEVICE.constants.values())
+
+
+SOURCE = (
+    'source = "Fig. 4f: power at S = W + F = 0 under bias_voltage_max; sets the offset conductance"'
+)
+REFUSED = {
+    "missing field 'bias_power'": (
+        f'[bias_power]\nvalue = 4.3\nunit = "nW"\nprovenance = "digest"\n{SOURCE}',
+        "",
+    ),
+    "unknown field 'colour'": ("[bias_power]", "[colour]\nvalue = 1\n[bias_power]"),
+    "field 'bias_power': unit must be one of W, pW, nW, uW, mW, got 'nJ'": ('"nW"', '"nJ"'),
+    "field 'bias_power': value must be a number, got '4.3'": ("value = 4.3", 'value = "4.3"'),
+    "field 'bias_power': value must be a number, got nan": ("value = 4.3", "value = nan"),
+    "bias_power must be finite, got inf": ("value = 4.3", "value = inf"),
+    "field 'bias_power' has no 'source'": (SOURCE, ""),
+    "field 'bias_power': provenance must be one of": ('provenance = "digest"', 'provenance = "?"'),
+    "bias_power must be positive": ("value = 4.3", "value = -4.3"),
+    "decay_max must be below 1": ("value = 0.92", "value = 1.0"),
+    "contradicts the sigmoid": ("value = 0.92", "value = 0.95"),
+    "conductance_min must be below conductance_max": ("value = 60.0", "value = 0.05"),
+    "set_fraction must lie in": ("value = 0.02", "value = 1.5"),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_bad_device_files_are_refused_by_name(message: str, tmp_path: Path) -> None:
+    text = DEFAULT_DEVICE.read_text()
+    old, new = REFUSED[message]
+    assert old in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(DeviceError) as error:
+        Memristor.from_file(path)
+    assert message in str(error.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [None, b"value = = 3", b"\xff\xfe"])
+def test_unreadable_device_files_are_refused(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DeviceError, match=r"mine\.toml"):
+        Memristor.from_file(path)
+
+
+def test_users_own_file_replaces_the_constants(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        DEFAULT_DEVICE.read_text()
+        .replace("value = 4.3", "value = 8600.0", 1)
+        .replace('unit = "nW"', 'unit = "pW"', 1)
+    )
+    mine = Memristor.from_file(path)
+    assert float(mine.offset_conductance / nsiemens) == pytest.approx(8.6 / 0.36, rel=ROUNDING)
