@@ -64,7 +64,9 @@ class SynapseFilm:
         total = self.weight[shown] + traces[:, shown]
         energy_mj = 1e3 * np.array(self.energies)
 
-        with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False}):
+        with matplotlib.rc_context(
+            {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+        ):
             figure = Figure(figsize=(6.4, 3.4), dpi=90, layout="constrained")
             axes = figure.subplot_mosaic("ga;gb", width_ratios=[1, 1.6])
             picture = axes["g"].imshow(self.screens[0])
@@ -72,11 +74,12 @@ class SynapseFilm:
             axes["g"].set_title("Pong, played by the network")
             axes["a"].axhline(self.weight[shown], color=_LONG_TERM, linestyle="--", label="W")
             (line,) = axes["a"].plot([], [], color=_TOTAL, label="W + F")
-            axes["a"].set(xlim=times[[0, -1]], ylabel="weight", title=self.labels[shown])
+            axes["a"].set(xlim=times[[0, -1]], ylabel="weight")
+            axes["a"].set_title(self.labels[shown], loc="left")
             low, high = min(total.min(), self.weight[shown]), max(total.max(), self.weight[shown])
             margin = 0.1 * (high - low) + 1e-9
             axes["a"].set_ylim(low - margin, high + margin)
-            axes["a"].legend(loc="upper right", ncols=2, frameon=False)
+            axes["a"].legend(loc="lower right", bbox_to_anchor=(1, 0.97), ncols=2, frameon=False)
             (used,) = axes["b"].plot([], [], color=_ENERGY)
             axes["b"].set(
                 xlim=times[[0, -1]],

@@ -18,7 +18,7 @@ __all__ = ["BrianAgent", "TwinAgent"]
 class BrianAgent:
     """Conv front-end in torch, m-STPN layer of memristors in Brian2, greedy action head.
 
-    All arithmetic is in float64. A new agent has F = 0 and h = 0: make one per game.
+    All arithmetic is in float64. Call `reset` before each game.
 
     Parameters
     ----------
@@ -41,7 +41,12 @@ class BrianAgent:
         twin = checkpoint.twin(torch.float64)
         self._front_end = twin.front_end
         self._head = twin.action_head
-        self.h = np.zeros(checkpoint.config.n_hidden)
+        self.reset()
+
+    def reset(self) -> None:
+        """F = 0, h = 0, no energy spent, no step timed."""
+        self.network.reset()
+        self.h = np.zeros(self.network.parameters.n_hidden)
         self.step_seconds: list[float] = []
 
     @torch.inference_mode()
@@ -69,8 +74,12 @@ class TwinAgent:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._net = checkpoint.twin(torch.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        """F = 0 and h = 0."""
         self._state = self._net.layer.initial_state(1)
-        self.h = np.zeros(checkpoint.config.n_hidden)
+        self.h = self._state.h[0].numpy()
 
     @torch.inference_mode()
     def step(self, observation: NDArray[np.uint8]) -> int:

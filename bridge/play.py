@@ -21,6 +21,9 @@ STEP_DURATION: Quantity = FRAMES_PER_DECISION / FRAME_RATE_HZ * second
 class Agent(Protocol):
     """Whatever decides on frames."""
 
+    def reset(self) -> None:
+        """Prepare for a new game."""
+
     def step(self, observation: NDArray[np.uint8]) -> int:
         """Return the index of an action."""
 
@@ -81,7 +84,7 @@ def play_game(
     worst_case_bias: bool = False,
     on_step: Callable[[int, float], None] | None = None,
 ) -> GameRecord:
-    """Play one game with a fresh agent.
+    """Play one game from its start.
 
     Parameters
     ----------
@@ -95,6 +98,9 @@ def play_game(
     on_step : callable, optional
         Called after every decision with the number of decisions and the score so far.
     """
+    agent.reset()
+    if twin is not None:
+        twin.reset()
     observation = pong.reset(seed)
     score, decisions, equal, difference, done = 0.0, 0, 0, 0.0, False
     started = time.perf_counter()
@@ -123,7 +129,8 @@ def play_game(
 
 
 def play_twin(pong: Pong, agent: Agent, seed: int) -> tuple[float, int]:
-    """Play one game with any fresh agent; return the score and the number of decisions."""
+    """Play one game with any agent; return the score and the number of decisions."""
+    agent.reset()
     observation = pong.reset(seed)
     score, decisions, done = 0.0, 0, False
     while not done:

@@ -103,38 +103,28 @@ def play(
     options: argparse.Namespace, checkpoint: Checkpoint, device: Memristor
 ) -> tuple[list[GameRecord], SynapseFilm | None]:
     """Play all games; film the first one if asked."""
-    film = None
-    records = []
+    agent = BrianAgent(checkpoint, device, STEP_DURATION)
+    twin = TwinAgent(checkpoint) if options.check_twin else None
     pong = Pong(sticky=options.sticky, render=options.gif is not None)
+    worst_case = options.bias == "worst-case"
+    camera = Camera(pong, agent, worst_case=worst_case) if options.gif else None
+    records: list[GameRecord] = []
     with tqdm(unit="decision", disable=None) as bar:
+
+        def on_step(decisions: int, score: float) -> None:
+            bar.update()
+            bar.set_description(f"game {len(records) + 1}/{options.games}", refresh=False)
+            bar.set_postfix(score=int(score), refresh=False)
+            if camera is not None and not records:
+                camera.step(decisions)
+
         for number in range(options.games):
-            agent = BrianAgent(checkpoint, device, STEP_DURATION)
-            camera = None
-            if options.gif and number == 0:
-                camera = Camera(pong, agent, worst_case=options.bias == "worst-case")
-                film = camera.film
-
-            def on_step(
-                decisions: int, score: float, number: int = number, camera: Any = camera
-            ) -> None:
-                bar.update()
-                bar.set_description(f"game {number + 1}/{options.games}", refresh=False)
-                bar.set_postfix(score=int(score), refresh=False)
-                if camera is not None:
-                    camera.step(decisions)
-
+            seed = options.seed + number
             records.append(
-                play_game(
-                    pong,
-                    agent,
-                    options.seed + number,
-                    twin=TwinAgent(checkpoint) if options.check_twin else None,
-                    worst_case_bias=options.bias == "worst-case",
-                    on_step=on_step,
-                )
+                play_game(pong, agent, seed, twin=twin, worst_case_bias=worst_case, on_step=on_step)
             )
     pong.close()
-    return records, film
+    return records, camera.film if camera is not None else None
 
 
 class Camera:

@@ -191,6 +191,7 @@ class MSTPNNetwork:
     def _prepare(self) -> None:
         """Compile, and keep the arrays that a step touches."""
         self.net.run(0 * second, namespace={})
+        self.net.store()
         self._active = [obj for obj in self.net.sorted_objects if obj.active]
         self._z = self.presynaptic.variables["z"].get_value()
         self._z_last = self.presynaptic.variables["z_last"].get_value()
@@ -199,6 +200,11 @@ class MSTPNNetwork:
         self._timestep = self.clock.variables["timestep"].get_value()
         self._t = self.clock.variables["t"].get_value()
         self._dt = float(self.clock.dt)
+
+    def reset(self) -> None:
+        """Back to the state before the first step: F = h = 0, no energy, time 0."""
+        if self._active:
+            self.net.restore()
 
     @property
     def time(self) -> Quantity:

@@ -8,7 +8,8 @@ from mstpn.synapses.memristor import Memristor
 
 @pytest.fixture(scope="session", autouse=True)
 def target() -> str:
-    return use_target("auto")
+    """NumPy unless a test says Cython: small networks are not worth a compiler's time."""
+    return use_target("numpy")
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def test_values_outside_the_device_are_refused() -> None:
 
 def test_wrong_units_are_refused() -> None:
     with pytest.raises(DimensionMismatchError):
-        DEVICE.decay(0.3)  # type: ignore[arg-type]
+        DEVICE.decay(0.3)
     with pytest.raises(DimensionMismatchError):
         DEVICE.pulse_delta(1 * amp, 100 * usecond)
     with pytest.raises(DimensionMismatchError):

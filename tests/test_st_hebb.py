@@ -1,6 +1,6 @@
 """The synapse's equations against closed forms, SciPy and their own clock-driven form."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,6 @@ from brian2 import (
     NetworkOperation,
     NeuronGroup,
     Synapses,
-    prefs,
 )
 from brian2.units import DimensionMismatchError, Quantity, amp, joule, ms, second, siemens, volt
 from hypothesis import HealthCheck, Phase, given, settings
@@ -50,15 +49,6 @@ class Bench:
         """Run one network step for each (z, h), h being this step's output."""
         self.feed[:] = feed
         self.net.run(len(feed) * T_STEP)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def numpy_target() -> Iterator[None]:
-    """NumPy code: nothing here is long enough to be worth a compiler's time."""
-    before = prefs.codegen.target
-    prefs.codegen.target = "numpy"
-    yield
-    prefs.codegen.target = before
 
 
 def bench(

@@ -1,0 +1,168 @@
+"""Checkpoints keep every bit; damaged ones are refused by name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from brian2.units import nsiemens, volt
+from safetensors.numpy import load_file, save_file
+
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.conversion import bias_voltages, conductances, layer_parameters
+from mstpn.network.checkpoint import (
+    CheckpointError,
+    atomic_write,
+    load_checkpoint,
+    save_checkpoint,
+)
+from mstpn.network.twin import MSTPN, TwinConfig
+from mstpn.synapses.memristor import Memristor
+
+Tensors = dict[str, Any]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    made = tmp_path / "agent.safetensors"
+    save_checkpoint(MSTPN(TwinConfig(5, 6, "none", 0.08, 0.92)), made, {"seed": 0})
+    return made
+
+
+def test_twin_of_a_checkpoint_is_the_twin_that_was_saved(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    net = MSTPN(TwinConfig(5, 6, "l2", 0.08, 0.92))
+    save_checkpoint(net, tmp_path / "a.safetensors", {})
+    back = load_checkpoint(tmp_path / "a.safetensors").twin()
+    for name, value in net.state_dict().items():
+        if name != "layer.decay_logit":
+            torch.testing.assert_close(back.state_dict()[name], value, rtol=0, atol=0)
+    # Lambda is stored in float32 and its logit rebuilt from it
+    torch.testing.assert_close(back.layer.decay, net.layer.decay, rtol=0, atol=2.0**-22)
+    assert back.config == net.config
+
+
+def test_metadata_says_shapes_units_and_versions(path: Path) -> None:
+    metadata = json.loads(path.with_suffix(".json").read_text())
+    assert metadata["tensors"]["layer.decay"] == {
+        "shape": [5, 2597],
+        "unit": "1 per network step",
+    }
+    assert metadata["versions"].keys() >= {"python", "torch", "numpy", "ale-py", "mstpn"}
+
+
+def test_saving_leaves_no_partial_file(path: Path) -> None:
+    assert {p.name for p in path.parent.iterdir()} == {"agent.safetensors", "agent.json"}
+
+
+def test_a_failed_write_keeps_the_old_file(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        atomic_write(path, "no bytes")  # type: ignore[arg-type]
+    assert path.read_bytes() == before
+    assert len(list(path.parent.iterdir())) == 2
+
+
+def drop(t: Tensors) -> None:
+    del t["layer.gamma"]
+
+
+def add(t: Tensors) -> None:
+    t["layer.extra"] = t["layer.bias"]
+
+
+def transpose(t: Tensors) -> None:
+    t["layer.weight"] = np.ascontiguousarray(t["layer.weight"].T)
+
+
+def poison(t: Tensors) -> None:
+    t["layer.weight"][2, 7] = np.nan
+
+
+def widen(t: Tensors) -> None:
+    t["layer.bias"] = t["layer.bias"].astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop, "missing tensor 'layer.gamma'"),
+        (add, "unknown tensor 'layer.extra'"),
+        (transpose, "layer.weight must have shape (5, 2597), got (2597, 5)"),
+        (poison, "layer.weight must be finite, got NaN or infinity"),
+        (widen, "layer.bias must be float32, got float64"),
+    ],
+)
+def test_wrong_tensors_are_refused(
+    path: Path, change: Callable[[Tensors], None], message: str
+) -> None:
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(path)
+    assert message in str(error.value)
+
+
+def test_truncated_and_missing_files_are_refused(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(CheckpointError, match=r"agent\.safetensors"):
+        load_checkpoint(path)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"agent\.safetensors"):
+        load_checkpoint(path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(CheckpointError, match=r"agent\.json"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "agent.json"),
+        ("[]", "'format' must be 1"),
+        ('{"format": 2}', "'format' must be 1"),
+        ('{"format": 1}', "config"),
+        ('{"format": 1, "config": {"n_hidden": 5}}', "config"),
+    ],
+)
+def test_wrong_metadata_is_refused(path: Path, content: str, message: str) -> None:
+    path.with_suffix(".json").write_text(content)
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(path)
+    assert message in str(error.value)
+
+
+def test_conversion_to_conductances_and_voltages(path: Path, device: Memristor) -> None:
+    checkpoint = load_checkpoint(path)
+    p = layer_parameters(checkpoint, device)
+    expected = 4.3 / 0.36 + 10 * checkpoint.tensors["layer.weight"].astype(float)
+    np.testing.assert_allclose(conductances(p, device) / nsiemens, expected, rtol=1e-13)
+    decay = checkpoint.tensors["layer.decay"].astype(float)
+    expected = np.clip(0.3 + 0.12283266696153589 * np.log(decay / (1 - decay)), 0, 0.6)
+    np.testing.assert_allclose(bias_voltages(p, device) / volt, expected, rtol=0, atol=1e-12)
+
+
+def test_values_outside_the_device_are_refused_by_name(path: Path, device: Memristor) -> None:
+    checkpoint = load_checkpoint(path)
+    checkpoint.tensors["layer.weight"][3, 4] = 7.0
+    with pytest.raises(CheckpointError, match=r"layer\.weight\[3, 4\] = 7 is outside the device's"):
+        layer_parameters(checkpoint, device)
+    checkpoint.tensors["layer.weight"][3, 4] = 0.0
+    checkpoint.tensors["layer.decay"][1, 2] = 0.95
+    with pytest.raises(CheckpointError, match=r"layer\.decay\[1, 2\] = 0\.95 is outside"):
+        layer_parameters(checkpoint, device)
+
+
+def test_shipped_checkpoint_fits_the_device(device: Memristor) -> None:
+    checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
+    p = layer_parameters(checkpoint, device)
+    assert p.weight.size == 169_984
+    assert checkpoint.config.decay_min == device.decay_min
+    assert checkpoint.config.decay_max == device.decay_max
+    assert "mstpn.network.train" in checkpoint.metadata["training"]["command"]
