@@ -5,7 +5,7 @@ synapses and the tanh units. What the paper leaves digital stays in NumPy: norma
 of the presynaptic vector, removal of the offset conductance's current, tanh's input bias.
 
 Schedule of one step, in Brian2's slots: powers of h and z (`before_start`), events
-(`thresholds`), Hebbian pulses of the last step, then reads (`synapses`), tanh
+(`thresholds`), Hebbian pulses of the last step and then reads (`synapses`), tanh
 (`after_synapses`). Pulses come before reads, so the network equals the recursion exactly.
 """
 

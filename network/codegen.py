@@ -5,6 +5,7 @@ from typing import Literal
 
 from brian2 import prefs
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
+from brian2.utils.logger import catch_logs
 
 __all__ = ["Target", "use_target"]
 
@@ -30,11 +31,14 @@ def use_target(target: Target) -> str:
         If Cython is asked for and no compiler works.
     """
     chosen = target
-    if target != "numpy" and not CythonCodeObject.is_available():
+    with catch_logs():  # Brian2 says the same in eight lines
+        compiles = target != "numpy" and CythonCodeObject.is_available()
+    if target != "numpy" and not compiles:
         if target == "cython":
             raise ValueError("target cython needs a C++ compiler, and none works here")
         print(
-            "No C++ compiler works here: using Brian2's numpy target, several times slower.",
+            "No C++ compiler works here (or no Python headers): "
+            "using Brian2's numpy target, several times slower.",
             file=sys.stderr,
         )
         chosen = "numpy"

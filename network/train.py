@@ -19,11 +19,13 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,6 +35,11 @@ from mstpn.network.checkpoint import atomic_write, save_checkpoint
 from mstpn.network.twin import MSTPN, State, TwinConfig
 
 __all__ = ["Options", "main", "train"]
+
+_MAY_CHANGE = (
+    "out", "resume", "save_minutes", "total_steps", "learning_rate", "activity_penalty"
+)  # fmt: skip
+"""Options that a resumed training may have otherwise than the stopped one."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,16 @@ class Options:
     weight_max: float = 1.0
     save_minutes: float = 3.0
     resume: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("total_steps", "n_envs", "rollout_length", "n_minibatches", "n_epochs"):
+            if getattr(self, name) < 1:
+                option = name.replace("_", "-")
+                raise ValueError(f"{option} must be at least 1, got {getattr(self, name)}")
+        if self.n_envs % self.n_minibatches:
+            raise ValueError(
+                f"n-minibatches must divide n-envs, got {self.n_minibatches} and {self.n_envs}"
+            )
 
 
 @dataclass
@@ -105,8 +122,12 @@ class Trainer:
         self.best = -np.inf
         self.folder = Path(o.out)
         self.elapsed = 0.0
+        command = f"python -m mstpn.network.train {shlex.join(sys.argv[1:])}"
+        self.history: list[dict[str, Any]] = [{"command": command, "from_step": 0}]
         if o.resume:
             self._restore()
+        elif (self.folder / "state.safetensors").exists():
+            raise ValueError(f"{self.folder} holds a training: say --resume, or another --out")
         self.frames = self._reset()
         self.state = self.net.layer.initial_state(o.n_envs)
         self.done = torch.zeros(o.n_envs)
@@ -247,7 +268,8 @@ class Trainer:
 
     def _save(self) -> None:
         training = {
-            "command": f"python -m mstpn.network.train {shlex.join(sys.argv[1:])}",
+            "command": self.history[-1]["command"],
+            "history": self.history,
             "options": asdict(self.options),
             "steps": self.step,
             "seconds": self.elapsed,
@@ -265,13 +287,26 @@ class Trainer:
             "elapsed": self.elapsed,
             "best": self.best,
             "returns": list(self.returns),
+            "history": self.history,
+            "options": asdict(self.options),
         }
         metadata = {"trainer": json.dumps(scalars)}
         atomic_write(self.folder / "state.safetensors", save(tensors, metadata))
 
     def _restore(self) -> None:
         path = self.folder / "state.safetensors"
-        tensors = load_file(path)
+        try:
+            tensors = load_file(path)
+            with path.open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{path}: {error}") from error
+        scalars = json.loads(header["__metadata__"]["trainer"])
+        for name, value in asdict(self.options).items():
+            if name not in _MAY_CHANGE and scalars["options"][name] != value:
+                raise ValueError(
+                    f"{path}: {name} is {value}, but {scalars['options'][name]} in the folder"
+                )
         self.net.load_state_dict(
             {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}
         )
@@ -281,12 +316,19 @@ class Trainer:
                 _, index, moment = name.split(".")
                 adam["state"].setdefault(int(index), {})[moment] = value
         self.optimiser.load_state_dict(adam)
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        scalars = json.loads(header["__metadata__"]["trainer"])
         self.step, self.elapsed, self.best = (scalars[k] for k in ("step", "elapsed", "best"))
         self.returns.extend(scalars["returns"])
+        self.history = [*scalars["history"], *self.history]
+        self.history[-1]["from_step"] = self.step
+        self._forget_after(self.step)
         self.generator.manual_seed(self.options.seed + self.step)
+
+    def _forget_after(self, step: int) -> None:
+        """Drop what the log says of steps that were lost with the last stop."""
+        path = self.folder / "log.jsonl"
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        atomic_write(path, "".join(kept).encode())
 
     def _reset(self) -> Tensor:
         seeds = np.random.default_rng([self.options.seed, self.step]).integers(
@@ -308,20 +350,34 @@ def _keep_freed_memory() -> None:
 
 
 def train(options: Options) -> None:
-    """Run one training."""
+    """Run one training.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, or the folder holds another training.
+    """
     Trainer(options).run()
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line: one option per field of `Options`."""
-    parser = argparse.ArgumentParser(description="Train the m-STPN agent on Pong.")
+    parser = _Parser(description="Train the m-STPN agent on Pong.")
     for field in fields(Options):
         name = "--" + field.name.replace("_", "-")
         if field.type is bool:
             parser.add_argument(name, action="store_true")
         else:
             parser.add_argument(name, type=field.type, default=field.default, metavar="")
-    train(Options(**vars(parser.parse_args(arguments))))
+    try:
+        train(Options(**vars(parser.parse_args(arguments))))
+    except ValueError as error:
+        parser.error(str(error))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"mstpn.network.train: {message}\n")
 
 
 if __name__ == "__main__":

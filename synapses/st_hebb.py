@@ -5,10 +5,11 @@ One network step of the canonical recursion::
     h(t)   = tanh((W + F(t)) z(t) + b)
     F(t+1) = Lambda F(t) + Gamma h(t) z(t)^T
 
-A presynaptic unit with z != 0 emits the event `active`; in the step after it emits
-`pulse`. At `pulse` its synapses receive the Hebbian pulse that belongs to the last step,
-before `active` reads them for this step. In between, F decays by itself, so a silent
-input costs no computation.
+A presynaptic unit with z != 0 emits the event `active`. Its synapses are visited then and
+once more in the step after (event `driven`): they first receive the Hebbian pulse that
+belongs to the last step, then are read for this one. In between, F decays by itself, so a
+silent input costs no computation. Inputs tend to stay active from step to step, which is
+why pulse and read share one visit.
 
 The bias energy ``int V_bias^2 G dt`` needs no work at events either. While V_bias and W
 stay, dF/dt = -F/tau between pulses gives the exact ``int F dt = tau (F_in - F)``, where
@@ -92,10 +93,11 @@ READ = """
 """
 """The read current; an input is read for |z| read durations, with the polarity of z."""
 
-_FORMS = {
-    "event-driven": (EVENT_DRIVEN, WRITE + "    F_in += dF\n"),
-    "clock-driven": (CLOCK_DRIVEN, WRITE),
+_ON_EVENT = {
+    "event-driven": WRITE + "    F_in += dF\n" + READ,
+    "clock-driven": WRITE + READ,
 }
+_EQUATIONS = {"event-driven": EVENT_DRIVEN, "clock-driven": CLOCK_DRIVEN}
 
 
 def constants(device: Memristor, step_duration: Quantity) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def get_presynaptic(
     clock: Clock | None = None,
     name: str = "presynaptic*",
 ) -> NeuronGroup:
-    """Presynaptic units that emit `active` when z != 0 and `pulse` one step later.
+    """Presynaptic units that emit `active` when z != 0, `driven` then and one step later.
 
     Set z and z_last before a step begins, in its slot `before_start` at the latest with a
     negative order: powers of them are taken there.
@@ -146,7 +148,7 @@ def get_presynaptic(
     return NeuronGroup(
         n,
         PRESYNAPTIC,
-        events={"active": "z != 0", "pulse": "z_last != 0"},
+        events={"active": "z != 0", "driven": "z != 0 or z_last != 0"},
         method="exact",
         clock=clock,
         namespace=constants(device, step_duration),
@@ -185,20 +187,17 @@ def get_synapses(
     Synapses
         Set W, Gamma and V_bias with `apply_bias`.
     """
-    equations, write = _FORMS[form]
     synapses = Synapses(
         presynaptic,
         postsynaptic,
-        equations,
-        on_pre={"write": write, "read": READ},
-        on_event={"write": "pulse", "read": "active"},
+        _EQUATIONS[form],
+        on_pre=_ON_EVENT[form],
+        on_event="driven",
         method=method,
         clock=presynaptic.clock,
         namespace=constants(device, step_duration),
         name=name,
     )
-    synapses.write.order = 0
-    synapses.read.order = 1
     if form == "clock-driven":
         synapses.state_updater.when = "end"
     synapses.connect()

@@ -1,0 +1,188 @@
+"""The example as its users run it: whole games, files, and one-line errors."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from brian2 import prefs
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from mstpn.bridge.agents import BrianAgent
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.play import STEP_DURATION, GameRecord, play_game
+from mstpn.bridge.pong import Pong
+from mstpn.network.checkpoint import load_checkpoint
+from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+
+EXAMPLE = Path(__file__).parents[1] / "examples/pong_brian.py"
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("pong_brian", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_whole_game_on_the_shipped_checkpoint(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, EXAMPLE, "--seed", "1001", "--check-twin"),
+            *("--json", tmp_path / "g.json", "--gif", tmp_path / "g.gif"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "169,984 memristive synapses" in done.stdout
+    summary = json.loads((tmp_path / "g.json").read_text())
+    (game,) = summary["games"]
+    assert summary["synapses"] == 169_984
+    assert summary["mean_return"] == game["return"]
+    assert game["twin_action_agreement"] == 1.0
+    assert 0 < game["twin_max_abs_difference"] <= 1e-9
+    assert game["seed"] == 1001
+    assert -21 <= game["return"] <= 21
+    assert 4 * (game["decisions"] - 1) < game["frames"] <= 4 * game["decisions"]
+    assert game["game_time_s"] == pytest.approx(game["frames"] / 60)
+    assert game["step_ms_median"] > 0
+    energy = game["energy_j"]
+    assert energy.keys() == {"pulse", "bias", "read"}
+    assert all(value > 0 for value in energy.values())
+    # the bias of a synapse lies between 0 and 0.36 V^2 x 60 nS for the time of the game
+    assert energy["bias"] < 169_984 * 0.36 * 60e-9 * game["decisions"] * 4 / 60
+    with Image.open(tmp_path / "g.gif") as film:
+        assert film.n_frames == game["decisions"] // 6  # type: ignore[attr-defined]
+        film.seek(film.n_frames - 1)  # type: ignore[attr-defined]
+        assert len(np.unique(np.asarray(film.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+    assert {p.name for p in tmp_path.iterdir()} == {"g.json", "g.gif"}
+
+
+def test_same_seed_same_game_twice(device: Memristor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(prefs, "codegen.target", "cython")
+    checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
+
+    class Recorded(BrianAgent):
+        def reset(self) -> None:
+            super().reset()
+            self.actions: list[int] = []
+
+        def step(self, observation: np.ndarray) -> int:
+            self.actions.append(super().step(observation))
+            return self.actions[-1]
+
+    def play(agent: Recorded, seed: int) -> tuple[list[int], list[float], GameRecord]:
+        record = play_game(Pong(), agent, seed)
+        return agent.actions, [float(e) for e in record.energy.values()], record
+
+    agent = Recorded(checkpoint, device, STEP_DURATION)
+    actions, joules, record = play(agent, 7)
+    again, joules_again, _ = play(agent, 7)
+    assert actions == again
+    assert joules == joules_again
+    assert len(actions) == record.decisions
+
+
+def edited(old: str, new: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        path = folder / "device.toml"
+        path.write_text(DEFAULT_DEVICE.read_text().replace(old, new, 1))
+        return ["--device", str(path)]
+
+    return make
+
+
+def damaged(change: Callable[[dict[str, np.ndarray]], None]) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        tensors = load_file(DEFAULT_CHECKPOINT)
+        change(tensors)
+        path = folder / "agent.safetensors"
+        save_file(tensors, path)
+        metadata = DEFAULT_CHECKPOINT.with_suffix(".json").read_text()
+        path.with_suffix(".json").write_text(metadata)
+        return ["--checkpoint", str(path)]
+
+    return make
+
+
+def truncated(folder: Path) -> list[str]:
+    arguments = damaged(lambda t: None)(folder)
+    path = Path(arguments[1])
+    path.write_bytes(path.read_bytes()[:5000])
+    return arguments
+
+
+BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
+    "no games": (lambda _: ["--games", "0"], "--games: must be an integer >= 1, got '0'"),
+    "negative seed": (lambda _: ["--seed", "-1"], "--seed"),
+    "sticky": (lambda _: ["--sticky", "1.5"], "must be a number in [0, 1], got '1.5'"),
+    "sticky nan": (lambda _: ["--sticky", "nan"], "must be a number in [0, 1], got 'nan'"),
+    "unknown option": (lambda _: ["--fast"], "--fast"),
+    "bias": (lambda _: ["--bias", "best"], "invalid choice: 'best'"),
+    "unwritable": (lambda f: ["--json", str(f / "none/g.json")], "cannot write"),
+    "a folder": (lambda f: ["--gif", str(f)], "cannot write"),
+    "missing checkpoint": (lambda f: ["--checkpoint", str(f / "none.safetensors")], "none.json"),
+    "truncated checkpoint": (truncated, "agent.safetensors"),
+    "shape": (
+        damaged(lambda t: t.update({"layer.bias": t["layer.bias"][:-1].copy()})),
+        "layer.bias must have shape (64,), got (63,)",
+    ),
+    "nan": (damaged(lambda t: t["layer.weight"].fill(np.nan)), "layer.weight must be finite"),
+    "lambda": (damaged(lambda t: t["layer.decay"].fill(0.95)), "layer.decay[0, 0] = 0.95"),
+    "weight": (damaged(lambda t: t["layer.weight"].fill(7)), "layer.weight[0, 0] = 7"),
+    "device field": (edited("[read_voltage]", "[voltage]"), "unknown field 'voltage'"),
+    "device unit": (edited('"nW"', '"nA"'), "'bias_power': unit must be one of W, pW, nW"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_ends_with_one_line_and_status_2(
+    case: str,
+    tmp_path: Path,
+    example: ModuleType,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make, message = BAD_INPUT[case]
+    arguments = make(tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    wanted = tmp_path / "result.json"
+    try:
+        status = example.main(["--target", "numpy", "--json", str(wanted), *arguments])
+    except SystemExit as stop:
+        status = stop.code
+    printed = capsys.readouterr()
+    assert status == 2
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert not printed.out
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_without_a_compiler_the_network_runs_on_numpy_and_says_so_once(tmp_path: Path) -> None:
+    code = (
+        "from mstpn.network.codegen import use_target\n"
+        "assert use_target('auto') == 'numpy'\n"
+        "try:\n    use_target('cython')\nexcept ValueError as e:\n    print(e)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": "", "CC": "/none/cc", "CXX": "/none/c++", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = done.stderr.splitlines()
+    assert "numpy target" in line
+    assert "target cython needs a C++ compiler" in done.stdout

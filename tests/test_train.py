@@ -1,0 +1,91 @@
+"""Short real trainings: same seed, stop and resume, limits, refusals."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from mstpn.network import train
+from mstpn.network.checkpoint import load_checkpoint
+
+TINY = ("--n-envs", "2", "--rollout-length", "8", "--n-hidden", "4", "--seed", "3")
+
+
+def run(folder: Path, *arguments: str) -> None:
+    train.main(["--out", str(folder), *TINY, *arguments])
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in r.items() if k not in ("seconds", "mean_return")} for r in records]
+
+
+def test_training_is_deterministic_and_keeps_the_limits(tmp_path: Path) -> None:
+    run(tmp_path / "a", "--total-steps", "64")
+    run(tmp_path / "b", "--total-steps", "64")
+    first, second = (load_file(tmp_path / f / "last.safetensors") for f in "ab")
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert value.tobytes() == second[name].tobytes(), name
+    assert curve(tmp_path / "a") == curve(tmp_path / "b")
+    assert [r["step"] for r in curve(tmp_path / "a")] == [16, 32, 48, 64]
+    decay = first["layer.decay"]
+    assert 0.08 <= decay.min() < decay.max() <= 0.92 + 1e-7
+    assert abs(first["layer.weight"]).max() <= 1
+    made = load_checkpoint(tmp_path / "a/last.safetensors").metadata["training"]
+    assert made["steps"] == 64
+    assert made["options"]["seed"] == 3
+
+
+def test_resumed_training_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
+    run(tmp_path, "--total-steps", "32")
+    before = load_file(tmp_path / "state.safetensors")
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 48, "lost": 1}\n')
+    run(tmp_path, "--total-steps", "64", "--resume")
+    after = load_file(tmp_path / "state.safetensors")
+    assert [r["step"] for r in curve(tmp_path)] == [16, 32, 48, 64]
+    assert "lost" not in (tmp_path / "log.jsonl").read_text()
+    # Adam's step count: 3 epochs x 2 minibatches for each of 2, then 4 rollouts
+    assert float(before["adam.0.step"]) == 12
+    assert float(after["adam.0.step"]) == 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--total-steps", "0"], "total-steps must be at least 1, got 0"),
+        (["--rollout-length", "0"], "rollout-length must be at least 1, got 0"),
+        (["--decay-min", "0.9", "--decay-max", "0.1"], "decay_min <= decay_max"),
+        (["--decay-max", "1.0"], "decay_min <= decay_max < 1"),
+        (["--n-minibatches", "3"], "n-minibatches must divide n-envs, got 3 and 2"),
+        (["--normalisation", "l1"], "normalisation must be one of none, l2, got 'l1'"),
+        (["--resume"], "state.safetensors"),
+        (["--total-steps", "many"], "--total-steps"),
+    ],
+)
+def test_bad_options_end_with_one_line_and_status_2(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path, *arguments)
+    printed = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_another_configuration_is_not_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "--total-steps", "16")
+    before = (tmp_path / "state.safetensors").read_bytes()
+    with pytest.raises(SystemExit):
+        run(tmp_path, "--total-steps", "32", "--resume", "--decay-max", "0.5")
+    assert "decay_max is 0.5, but" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(tmp_path, "--total-steps", "32")
+    assert "say --resume" in capsys.readouterr().err
+    assert (tmp_path / "state.safetensors").read_bytes() == before
