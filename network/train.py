@@ -4,7 +4,8 @@
 
 The state (h, F) is carried from one rollout to the next and zeroed when a game ends;
 minibatches are whole sequences of some of the environments. The Lambda range is kept by
-the twin's parametrisation, the weights' range by clamping after every update.
+the twin's parametrisation, the weights' range by clamping after every update. By default
+the device's own range of Lambda, and weights well inside its conductance window.
 
 PPO: Schulman et al., arXiv 1707.06347; the form for recurrent Atari agents follows
 CleanRL's `ppo_atari_lstm`.
@@ -33,6 +34,7 @@ from tqdm import tqdm
 
 from mstpn.network.checkpoint import atomic_write, save_checkpoint
 from mstpn.network.twin import MSTPN, State, TwinConfig
+from mstpn.synapses.memristor import Memristor
 
 __all__ = ["Options", "main", "train"]
 
@@ -40,6 +42,9 @@ _MAY_CHANGE = (
     "out", "resume", "save_minutes", "total_steps", "learning_rate", "activity_penalty"
 )  # fmt: skip
 """Options that a resumed training may have otherwise than the stopped one."""
+
+
+_DEVICE = Memristor.from_file()
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class Options:
     """Weight of the mean conv feature in the loss, reached linearly over the training."""
     normalisation: str = "none"
     n_hidden: int = 64
-    decay_min: float = 0.08
-    decay_max: float = 0.92
+    decay_min: float = _DEVICE.decay_min
+    decay_max: float = _DEVICE.decay_max
     weight_min: float = -1.0
     weight_max: float = 1.0
     save_minutes: float = 3.0
