@@ -36,7 +36,7 @@ from mstpn.network.checkpoint import atomic_write, save_checkpoint
 from mstpn.network.twin import MSTPN, State, TwinConfig
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["Options", "main", "train"]
+__all__ = ["Options", "keep_freed_memory", "main", "train"]
 
 _MAY_CHANGE = (
     "out", "resume", "save_minutes", "total_steps", "learning_rate", "activity_penalty"
@@ -106,7 +106,7 @@ class Trainer:
 
     def __init__(self, options: Options) -> None:
         self.options = o = options
-        _keep_freed_memory()
+        keep_freed_memory()
         torch.manual_seed(o.seed)
         self.generator = torch.Generator().manual_seed(o.seed)
         self.env = AtariVectorEnv(
@@ -343,7 +343,7 @@ class Trainer:
         return torch.from_numpy(observation[:, 0].copy())
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc reuse freed blocks: fresh pages cost more than the arithmetic on them."""
     m_trim_threshold, m_mmap_max = -1, -4
     try:
