@@ -109,7 +109,7 @@ def play(
     worst_case = options.bias == "worst-case"
     camera = Camera(pong, agent, worst_case=worst_case) if options.gif else None
     records: list[GameRecord] = []
-    with tqdm(unit="decision", disable=None) as bar:
+    with tqdm(desc="compiling", unit="decision", disable=None) as bar:
 
         def on_step(decisions: int, score: float) -> None:
             bar.update()

@@ -15,6 +15,7 @@ import argparse
 import ctypes
 import json
 import shlex
+import signal
 import sys
 import time
 from collections import deque
@@ -139,12 +140,18 @@ class Trainer:
         self.game_return = np.zeros(o.n_envs)
 
     def run(self) -> None:
-        """Train until `total_steps`, saving every `save_minutes` and at the end."""
+        """Train until `total_steps`, saving every `save_minutes` and at the end.
+
+        SIGINT and SIGTERM end it after the update in progress, with everything saved.
+        """
         o = self.options
+        stopped: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda received, _frame: stopped.append(received))
         last_save = started = time.monotonic()
         already = self.elapsed
         with tqdm(total=o.total_steps, initial=self.step, unit="step", disable=None) as bar:
-            while self.step < o.total_steps:
+            while self.step < o.total_steps and not stopped:
                 rollout = self._collect()
                 losses = self._update(rollout)
                 self.step += o.n_envs * o.rollout_length
@@ -156,6 +163,15 @@ class Trainer:
                     self._save()
                     last_save = time.monotonic()
         self._save()
+        print(self._summary())
+
+    def _summary(self) -> str:
+        state = "finished" if self.step >= self.options.total_steps else "stopped"
+        return (
+            f"{state} after {self.step:,} steps and {self.elapsed / 60:.1f} min: mean return "
+            f"{self._mean_return():+.2f} in the last {len(self.returns)} games; "
+            f"weights in {self.folder}"
+        )
 
     @torch.no_grad()
     def _collect(self) -> Rollout:

@@ -1,6 +1,10 @@
 """Short real trainings: same seed, stop and resume, limits, refusals."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +54,27 @@ def test_resumed_training_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
     # Adam's step count: 3 epochs x 2 minibatches for each of 2, then 4 rollouts
     assert float(before["adam.0.step"]) == 12
     assert float(after["adam.0.step"]) == 24
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: Path) -> None:
+    arguments = [*TINY, "--out", str(tmp_path), "--total-steps", "1000000000"]
+    log = tmp_path / "log.jsonl"
+    with subprocess.Popen(
+        [sys.executable, "-m", "mstpn.network.train", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not log.exists():
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "stopped after" in out
+    last_step = json.loads(log.read_text().splitlines()[-1])["step"]
+    made = load_checkpoint(tmp_path / "last.safetensors").metadata["training"]
+    assert made["steps"] == last_step
 
 
 @pytest.mark.parametrize(
