@@ -204,6 +204,25 @@ def gpu_lines(synapse_steps: int, spent: Quantity) -> list[str]:
     return lines
 
 
+def write_json(
+    options: argparse.Namespace,
+    records: list[GameRecord],
+    checkpoint: Checkpoint,
+    device: Memristor,
+) -> None:
+    """Write what the games were, for a program."""
+    summary = {
+        "synapses": int(checkpoint.tensors["layer.weight"].size),
+        "mean_return": float(np.mean([r.score for r in records])),
+        "checkpoint": str(options.checkpoint),
+        "device": device.name,
+        "bias": options.bias,
+        "sticky": options.sticky,
+        "games": [r.to_json() for r in records],
+    }
+    atomic_write(options.json, json.dumps(summary, indent=1).encode())
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Play, print, write; return the exit status."""
     options = parse_arguments(arguments)
@@ -213,24 +232,18 @@ def main(arguments: list[str] | None = None) -> int:
         checkpoint = load_checkpoint(options.checkpoint)
         device = Memristor.from_file(options.device)
         records, film = play(options, checkpoint, device)
-    except ValueError as error:
+        print(table(records, checkpoint, options.bias))
+        if options.json is not None:
+            write_json(options, records, checkpoint, device)
+        if film is not None:
+            with tqdm(desc=f"drawing {options.gif}", total=len(film.times), disable=None) as bar:
+                film.save(options.gif, progress=lambda _done, _total: bar.update())
+    except (ValueError, OSError) as error:
         print(f"pong_brian.py: {error}", file=sys.stderr)
         return 2
-    print(table(records, checkpoint, options.bias))
-    if options.json is not None:
-        summary = {
-            "synapses": int(checkpoint.tensors["layer.weight"].size),
-            "mean_return": float(np.mean([r.score for r in records])),
-            "checkpoint": str(options.checkpoint),
-            "device": device.name,
-            "bias": options.bias,
-            "sticky": options.sticky,
-            "games": [r.to_json() for r in records],
-        }
-        atomic_write(options.json, json.dumps(summary, indent=1).encode())
-    if film is not None:
-        with tqdm(desc=f"drawing {options.gif}", total=len(film.times), disable=None) as bar:
-            film.save(options.gif, progress=lambda _done, _total: bar.update())
+    except KeyboardInterrupt:
+        print("pong_brian.py: stopped", file=sys.stderr)
+        return 130
     return 0
 
 

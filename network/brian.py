@@ -17,7 +17,7 @@ from brian2 import Clock, Equations, Network, NeuronGroup
 from brian2.units import Quantity, second
 from numpy.typing import NDArray
 
-from mstpn.network.normalisation import NORMALISATIONS, normalise
+from mstpn.network.normalisation import check_normalisation, normalise
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
 
@@ -61,11 +61,7 @@ class LayerParameters:
     normalisation: str
 
     def __post_init__(self) -> None:
-        if self.normalisation not in NORMALISATIONS:
-            raise ValueError(
-                f"normalisation must be one of {', '.join(NORMALISATIONS)}, "
-                f"got {self.normalisation!r}"
-            )
+        check_normalisation(self.normalisation)
         if self.weight.ndim != 2 or self.weight.shape[1] <= self.weight.shape[0]:
             raise ValueError(f"weight must be (N, M) with M > N, got {self.weight.shape}")
         expected = {"decay": self.weight.shape, "gamma": self.weight.shape}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NORMALISATIONS", "NORM_FLOOR", "normalise"]
+__all__ = ["NORMALISATIONS", "NORM_FLOOR", "check_normalisation", "normalise"]
 
 NORMALISATIONS = ("none", "l2")
 NORM_FLOOR = 1e-6
@@ -19,3 +19,9 @@ NORM_FLOOR = 1e-6
 def normalise(z: NDArray[Any], how: str) -> NDArray[Any]:
     """Normalise one presynaptic vector, (M,)."""
     return z if how == "none" else z / max(float(np.linalg.norm(z)), NORM_FLOOR)
+
+
+def check_normalisation(how: str) -> None:
+    """Raise ValueError if `how` is none of `NORMALISATIONS`."""
+    if how not in NORMALISATIONS:
+        raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {how!r}")

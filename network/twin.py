@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mstpn.network.normalisation import NORM_FLOOR, NORMALISATIONS
+from mstpn.network.normalisation import NORM_FLOOR, check_normalisation
 
 __all__ = ["MSTPN", "FrontEnd", "STHebbLayer", "State", "TwinConfig"]
 
@@ -46,11 +46,7 @@ class TwinConfig:
     decay_max: float
 
     def __post_init__(self) -> None:
-        if self.normalisation not in NORMALISATIONS:
-            raise ValueError(
-                f"normalisation must be one of {', '.join(NORMALISATIONS)}, "
-                f"got {self.normalisation!r}"
-            )
+        check_normalisation(self.normalisation)
         if not 0 <= self.decay_min <= self.decay_max < 1:
             raise ValueError(
                 "decay_min and decay_max must satisfy 0 <= decay_min <= decay_max < 1, "
