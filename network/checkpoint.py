@@ -117,6 +117,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         or type, or not finite; the message names it.
     """
     path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path}: no such file")
     metadata = _read_metadata(path.with_suffix(".json"))
     try:
         config = TwinConfig(**metadata["config"])
@@ -145,7 +147,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 def _read_metadata(path: Path) -> dict[str, Any]:
     try:
         metadata = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path}: {error.strerror}") from error
+    except ValueError as error:
         raise CheckpointError(f"checkpoint {path}: {error}") from error
     if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
         raise CheckpointError(f"checkpoint {path}: 'format' must be {_FORMAT}")

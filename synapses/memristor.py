@@ -143,7 +143,9 @@ class Memristor:
         try:
             with path.open("rb") as file:
                 content = tomllib.load(file)
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise DeviceError(f"device file {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise DeviceError(f"device file {path}: {error}") from error
         try:
             return cls(**_parse(content))

@@ -133,7 +133,10 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "bias": (lambda _: ["--bias", "best"], "invalid choice: 'best'"),
     "unwritable": (lambda f: ["--json", str(f / "none/g.json")], "cannot write"),
     "a folder": (lambda f: ["--gif", str(f)], "cannot write"),
-    "missing checkpoint": (lambda f: ["--checkpoint", str(f / "none.safetensors")], "none.json"),
+    "missing checkpoint": (
+        lambda f: ["--checkpoint", str(f / "none.safetensors")],
+        "none.safetensors: no such file",
+    ),
     "truncated checkpoint": (truncated, "agent.safetensors"),
     "shape": (
         damaged(lambda t: t.update({"layer.bias": t["layer.bias"][:-1].copy()})),
