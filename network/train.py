@@ -25,8 +25,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import AutoresetMode
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -34,6 +32,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from mstpn.network.checkpoint import atomic_write, save_checkpoint
+from mstpn.network.evaluate import pong_environments
 from mstpn.network.twin import MSTPN, State, TwinConfig
 from mstpn.synapses.memristor import Memristor
 
@@ -110,14 +109,7 @@ class Trainer:
         keep_freed_memory()
         torch.manual_seed(o.seed)
         self.generator = torch.Generator().manual_seed(o.seed)
-        self.env = AtariVectorEnv(
-            "pong",
-            o.n_envs,
-            stack_num=1,
-            noop_max=30,
-            use_fire_reset=False,
-            autoreset_mode=AutoresetMode.SAME_STEP,
-        )
+        self.env = pong_environments(o.n_envs)
         n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
         self.net = MSTPN(
             TwinConfig(o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max)

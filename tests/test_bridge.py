@@ -4,10 +4,10 @@ import cv2
 import gymnasium
 import numpy as np
 import pytest
-from ale_py.vector_env import AtariVectorEnv
 from numpy.typing import NDArray
 
 from mstpn.bridge.pong import Pong
+from mstpn.network.evaluate import pong_environments
 
 Frame = NDArray[np.uint8]
 
@@ -61,7 +61,7 @@ def test_frames_are_four_emulator_frames_pooled_and_resized() -> None:
 
 def test_trainers_emulator_shows_what_the_bridge_shows() -> None:
     # no no-op start, so that both begin at the same frame
-    vector = AtariVectorEnv("pong", 1, stack_num=1, noop_max=0, use_fire_reset=False)
+    vector = pong_environments(1, noop_max=0)
     start, _ = vector.reset(seed=1)
     pong = Pong()
     raw_start = pong._env

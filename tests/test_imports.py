@@ -14,7 +14,7 @@ ALLOWED = {
     "bridge": {"synapses", "network", "bridge"},
     "analysis": {"synapses", "analysis"},
 }
-EMULATOR_USERS = {"bridge/pong.py", "network/train.py"}
+EMULATOR_USERS = {"bridge/pong.py", "network/evaluate.py"}
 
 
 def imported(path: Path) -> set[str]:

@@ -1,0 +1,93 @@
+"""Greedy games of a checkpoint's torch twin, many at once, in float32.
+
+    python -m mstpn.network.evaluate runs/pong/best.safetensors --games 32
+
+A quick score for choosing among checkpoints. The games that count are those of the Brian2
+network, `examples/pong_brian.py`.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ale_py.vector_env import AtariVectorEnv
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from mstpn.network.checkpoint import load_checkpoint
+from mstpn.network.twin import MSTPN
+
+__all__ = ["evaluate", "main", "pong_environments"]
+
+
+def pong_environments(n: int, *, sticky: float = 0.0, noop_max: int = 30) -> AtariVectorEnv:
+    """`n` games of Pong, single grey frames, as `mstpn.bridge.pong.Pong` shows them."""
+    return AtariVectorEnv(
+        "pong",
+        n,
+        stack_num=1,
+        noop_max=noop_max,
+        use_fire_reset=False,
+        repeat_action_probability=sticky,
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+
+
+@torch.inference_mode()
+def evaluate(net: MSTPN, n_games: int, seed: int, *, sticky: float = 0.0) -> NDArray[np.float64]:
+    """Play `n_games` greedy games side by side.
+
+    Parameters
+    ----------
+    net : MSTPN
+        In float32.
+    n_games : int
+    seed : int
+        Sets the starts and the emulators' randomness.
+    sticky : float
+        Probability that the emulator repeats the last action.
+
+    Returns
+    -------
+    ndarray, (n_games,)
+        Return of each game.
+    """
+    env = pong_environments(n_games, sticky=sticky)
+    seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, n_games)
+    observation, _ = env.reset(seed=seeds)
+    state = net.layer.initial_state(n_games)
+    keep = torch.ones(1, n_games)
+    returns, playing = np.zeros(n_games), np.ones(n_games, bool)
+    while playing.any():
+        x = net.front_end(torch.from_numpy(observation[:, 0].copy()))
+        h, state = net.layer(x[None], state, keep, fused=True)
+        actions = net.action_head(h[0]).argmax(1).numpy()
+        observation, rewards, ended, truncated, _ = env.step(actions)
+        returns += np.where(playing, rewards, 0)
+        playing &= ~(ended | truncated)
+    env.close()
+    return returns
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Score checkpoints by greedy games.")
+    parser.add_argument("checkpoints", type=Path, nargs="+")
+    parser.add_argument("--games", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sticky", type=float, default=0.0)
+    options: Any = parser.parse_args(arguments)
+    for path in options.checkpoints:
+        net = load_checkpoint(path).twin()
+        returns = evaluate(net, options.games, options.seed, sticky=options.sticky)
+        print(
+            f"{path}: mean {returns.mean():+.2f}, worst {returns.min():+.0f}, best "
+            f"{returns.max():+.0f}, won {np.mean(returns > 0):.0%} of {len(returns)}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
