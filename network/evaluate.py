@@ -36,7 +36,9 @@ def pong_environments(n: int, *, sticky: float = 0.0, noop_max: int = 30) -> Ata
 
 
 @torch.inference_mode()
-def evaluate(net: MSTPN, n_games: int, seed: int, *, sticky: float = 0.0) -> NDArray[np.float64]:
+def evaluate(
+    net: MSTPN, n_games: int, seed: int, *, sticky: float = 0.0, max_decisions: int = 5000
+) -> NDArray[np.float64]:
     """Play `n_games` greedy games side by side.
 
     Parameters
@@ -48,6 +50,8 @@ def evaluate(net: MSTPN, n_games: int, seed: int, *, sticky: float = 0.0) -> NDA
         Sets the starts and the emulators' randomness.
     sticky : float
         Probability that the emulator repeats the last action.
+    max_decisions : int
+        A game still going on then, in a rally without end, counts as it stands.
 
     Returns
     -------
@@ -60,7 +64,9 @@ def evaluate(net: MSTPN, n_games: int, seed: int, *, sticky: float = 0.0) -> NDA
     state = net.layer.initial_state(n_games)
     keep = torch.ones(1, n_games)
     returns, playing = np.zeros(n_games), np.ones(n_games, bool)
-    while playing.any():
+    for _ in range(max_decisions):
+        if not playing.any():
+            break
         x = net.front_end(torch.from_numpy(observation[:, 0].copy()))
         h, state = net.layer(x[None], state, keep, fused=True)
         actions = net.action_head(h[0]).argmax(1).numpy()
@@ -78,10 +84,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--games", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sticky", type=float, default=0.0)
+    parser.add_argument("--max-decisions", type=int, default=5000)
     options: Any = parser.parse_args(arguments)
     for path in options.checkpoints:
         net = load_checkpoint(path).twin()
-        returns = evaluate(net, options.games, options.seed, sticky=options.sticky)
+        returns = evaluate(
+            net,
+            options.games,
+            options.seed,
+            sticky=options.sticky,
+            max_decisions=options.max_decisions,
+        )
         print(
             f"{path}: mean {returns.mean():+.2f}, worst {returns.min():+.0f}, best "
             f"{returns.max():+.0f}, won {np.mean(returns > 0):.0%} of {len(returns)}",

@@ -7,11 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.network import train
 from mstpn.network.checkpoint import load_checkpoint
+from mstpn.network.evaluate import evaluate
 
 TINY = ("--n-envs", "2", "--rollout-length", "8", "--n-hidden", "4", "--seed", "3")
 
@@ -114,3 +117,11 @@ def test_a_folder_of_another_configuration_is_not_resumed(
         run(tmp_path, "--total-steps", "32")
     assert "say --resume" in capsys.readouterr().err
     assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
+def test_greedy_evaluation_plays_whole_games_alike_from_its_seed() -> None:
+    net = load_checkpoint(DEFAULT_CHECKPOINT).twin()
+    first = evaluate(net, 2, seed=4, max_decisions=400)
+    assert first.tolist() == evaluate(net, 2, seed=4, max_decisions=400).tolist()
+    assert (np.abs(first) <= 21).all()
+    assert first.any()  # 400 decisions hold several points
