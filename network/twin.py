@@ -82,6 +82,9 @@ class FrontEnd(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(1, 16, 8, stride=4)
         self.conv2 = nn.Conv2d(16, 32, 4, stride=2)
+        for conv in (self.conv1, self.conv2):
+            nn.init.orthogonal_(conv.weight, 2**0.5)
+            nn.init.zeros_(conv.bias)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features in [0, inf).
