@@ -4,11 +4,11 @@ import numpy as np
 from brian2.units import Quantity
 from numpy.typing import NDArray
 
-from mstpn.network.brian import LayerParameters
+from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import Checkpoint, CheckpointError
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["bias_voltages", "conductances", "layer_parameters"]
+__all__ = ["bias_voltages", "conductances", "held_parameters", "layer_parameters"]
 
 
 def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParameters:
@@ -38,6 +38,24 @@ def conductances(parameters: LayerParameters, device: Memristor) -> Quantity:
 def bias_voltages(parameters: LayerParameters, device: Memristor) -> Quantity:
     """Voltage held between pulses on every synapse, (N, M)."""
     return device.bias_voltage(parameters.decay)
+
+
+def held_parameters(network: MSTPNNetwork) -> dict[str, NDArray[np.float64]]:
+    """W, Lambda and Gamma as the synapses hold them, `weight`, `decay`, `gamma`, each (M, N).
+
+    Lambda is that of the voltage held, which differs from the checkpoint's by the rounding
+    of float32 where the device's range clips it.
+    """
+    synapses, n = network.synapses, network.parameters.n_hidden
+    decay = network.device.decay(synapses.V_bias[:])
+    return {
+        name: np.array(value, dtype=np.float64).reshape(-1, n)
+        for name, value in (
+            ("weight", synapses.W[:]),
+            ("decay", decay),
+            ("gamma", synapses.Gamma[:]),
+        )
+    }
 
 
 def _check(name: str, value: NDArray[np.float64], low: float, high: float, slack: float) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.pong import FRAME_RATE_HZ, FRAMES_PER_DECISION, Pong
 
-__all__ = ["STEP_DURATION", "Agent", "GameRecord", "play_game", "play_twin"]
+__all__ = ["STEP_DURATION", "Agent", "FrameRecorder", "GameRecord", "play_game", "play_twin"]
 
 STEP_DURATION: Quantity = FRAMES_PER_DECISION / FRAME_RATE_HZ * second
 """Game time of one decision."""
@@ -26,6 +26,13 @@ class Agent(Protocol):
 
     def step(self, observation: NDArray[np.uint8]) -> int:
         """Return the index of an action."""
+
+
+class FrameRecorder(Protocol):
+    """Whatever keeps the frames of a game."""
+
+    def record(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
+        """Take the presynaptic vector (M,) and the output (N,) of one frame."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ def play_game(
     *,
     twin: TwinAgent | None = None,
     worst_case_bias: bool = False,
+    recorder: FrameRecorder | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> GameRecord:
     """Play one game from its start.
@@ -95,6 +103,8 @@ def play_game(
         Sees the same frames; its actions are compared, not played.
     worst_case_bias : bool
         Charge every bias at the device's largest voltage.
+    recorder : FrameRecorder, optional
+        Given z and h of every frame.
     on_step : callable, optional
         Called after every decision with the number of decisions and the score so far.
     """
@@ -106,6 +116,8 @@ def play_game(
     started = time.perf_counter()
     while not done:
         action = agent.step(observation)
+        if recorder is not None:
+            recorder.record(agent.network.z, agent.h)
         if twin is not None:
             equal += twin.step(observation) == action
             difference = max(difference, float(np.abs(twin.h - agent.h).max()))

@@ -203,6 +203,11 @@ class MSTPNNetwork:
             self.net.restore()
 
     @property
+    def z(self) -> NDArray[np.float64]:
+        """Presynaptic vector of the last step, (M,), as a view."""
+        return self.presynaptic.variables["z"].get_value()
+
+    @property
     def time(self) -> Quantity:
         """Simulated time so far."""
         return self.clock.t[:] * 1

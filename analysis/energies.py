@@ -1,0 +1,205 @@
+"""Joules of a recorded game by term: pulse, bias, read; per synapse, per frame, per trace.
+
+With V the voltage held, T the step and F(t) the short-term weight at the start of frame t
+(see `mstpn.analysis.integration`)::
+
+    E_pulse = E_0 (|Gamma| / dF_0)^p sum (|h| |z|)^p
+    E_bias  = V^2 integral of G,
+              integral of G = (G_offset + kappa W) n T + kappa tau (sum dF - F_end)
+    E_read  = V_read^2 t_read ((G_offset + kappa W) sum |z| + kappa sum |z| F)
+
+with tau = T / ln(1 / Lambda) and F_end the short-term weight at the end of the last frame.
+The formulas are those of the synapse in `mstpn.synapses.st_hebb`, summed here from h and z
+alone, so that the network's own accumulators check them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from brian2.units import Quantity, joule, siemens, volt
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from mstpn.analysis.integration import Integration, Sums
+from mstpn.analysis.recording import Recording
+from mstpn.synapses.memristor import Memristor
+
+__all__ = [
+    "TERMS",
+    "TERM_CONSTANTS",
+    "bias_energy",
+    "conductance_integral",
+    "energies",
+    "frame_energies",
+    "mean_share",
+    "provenance",
+    "pulse_energy",
+    "read_energy",
+    "synapse_energies",
+    "trace",
+]
+
+Array = NDArray[np.float64]
+
+TERMS = ("pulse", "bias", "read")
+_CONDUCTANCE = ("bias_power", "bias_voltage_max", "weight_conductance")
+_DECAY = ("bias_voltage_min", "decay_half_voltage", "decay_slope_voltage")
+TERM_CONSTANTS: Mapping[str, tuple[str, ...]] = {
+    "pulse": (
+        "pulse_energy",
+        "pulse_energy_exponent",
+        "pulse_conductance",
+        "pulse_conductance_exponent",
+        "weight_conductance",
+    ),
+    "bias": (*_CONDUCTANCE, *_DECAY),
+    "read": ("read_voltage", "read_duration", *_CONDUCTANCE),
+}
+"""Device constants that each term rests on."""
+
+
+def provenance(device: Memristor, terms: Sequence[str] = TERMS) -> str:
+    """Where the constants behind some terms come from, one clause per mark."""
+    marks: dict[str, list[str]] = {}
+    for name in dict.fromkeys(n for term in terms for n in TERM_CONSTANTS[term]):
+        mark = device.constants[name].provenance if name in device.constants else "unstated"
+        marks.setdefault(mark, []).append(name)
+    return "; ".join(f"{mark}: {', '.join(names)}" for mark, names in sorted(marks.items()))
+
+
+def conductance_integral(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
+    """Integral of G over the game, per synapse, (M, N), siemens second."""
+    static = device.conductance(recording.weight) * sums.n_frames
+    faded = recording.gamma * sums.added - recording.decay * sums.trace
+    held = device.weight_conductance * (faded / np.log(1 / recording.decay))
+    return (static + held) * recording.step_duration
+
+
+def bias_energy(
+    sums: Sums, recording: Recording, device: Memristor, bias_voltage: Quantity
+) -> Quantity:
+    """Bias energy per synapse, (M, N), for voltages held, a scalar or (M, N)."""
+    return bias_voltage**2 * conductance_integral(sums, recording, device)
+
+
+def pulse_energy(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
+    """Energy of the pulses per synapse, (M, N)."""
+    return device.pulse_energy_for(recording.gamma) * sums.pulses
+
+
+def read_energy(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
+    """Energy of the reads per synapse, (M, N)."""
+    static = device.conductance(recording.weight) * sums.read_input[:, None]
+    power = device.read_voltage**2 * (static + device.weight_conductance * sums.read)
+    return power * device.read_duration
+
+
+def energies(
+    recording: Recording, device: Memristor, bias_voltage: Quantity
+) -> dict[str, Quantity]:
+    """Joules of a whole game by term, summed over synapses.
+
+    Parameters
+    ----------
+    recording : Recording
+    device : Memristor
+    bias_voltage : Quantity, volt
+        Charged on the synapses, a scalar or (M, N).
+    """
+    sums = Integration(recording, device.energy_exponent).advance()
+    per_synapse = synapse_energies(sums, recording, device, bias_voltage)
+    return {term: np.sum(energy) for term, energy in per_synapse.items()}
+
+
+def synapse_energies(
+    sums: Sums, recording: Recording, device: Memristor, bias_voltage: Quantity
+) -> dict[str, Quantity]:
+    """Energy per synapse by term, each (M, N)."""
+    return {
+        "pulse": pulse_energy(sums, recording, device),
+        "bias": bias_energy(sums, recording, device, bias_voltage),
+        "read": read_energy(sums, recording, device),
+    }
+
+
+def frame_energies(integration: Integration, device: Memristor, voltage: Array) -> Array:
+    """Joules of every frame, (T, 3) in the order of `TERMS`.
+
+    Parameters
+    ----------
+    integration : Integration
+        Done, with `bias_weight` = V^2 `mean_share(Lambda)` in volt^2.
+    device : Memristor
+    voltage : ndarray, (M, N), volt
+    """
+    r = integration.recording
+    step, kappa = r.step_duration, device.weight_conductance
+    standing = np.sum((voltage * volt) ** 2 * device.conductance(r.weight)) * step
+    column = np.sum(device.conductance(r.weight), axis=1)
+    frame = np.repeat(np.arange(r.n_frames), r.event_count)
+    reads = np.bincount(
+        frame, np.abs(r.event_z) * np.asarray(column)[r.event_unit], minlength=r.n_frames
+    )
+    power = device.read_voltage**2 * (reads * siemens + kappa * integration.frame_read)
+    by_term = {
+        # pulse energies are powers of dF: that of dF = 1 scales them all
+        "pulse": device.pulse_energy_for(1.0) * integration.frame_pulses,
+        "bias": standing + kappa * step * integration.frame_held * volt**2,
+        "read": power * device.read_duration,
+    }
+    return np.stack([np.asarray(by_term[term] / joule) for term in TERMS], axis=-1)
+
+
+def trace(
+    recording: Recording,
+    device: Memristor,
+    bias_voltage: Quantity,
+    presynaptic: int,
+    postsynaptic: int,
+) -> dict[str, Array]:
+    """What one synapse did in every frame.
+
+    Returns
+    -------
+    dict of str to ndarray
+        `W`, `F`, `dF`, (T,), and `energy`, joule, (T, 3) in the order of `TERMS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such synapse.
+    """
+    m, n = recording.weight.shape
+    if not (0 <= presynaptic < m and 0 <= postsynaptic < n):
+        raise ValueError(
+            f"synapse must lie in [0, {m}) x [0, {n}), got ({presynaptic}, {postsynaptic})"
+        )
+    at = (presynaptic, postsynaptic)
+    z = np.zeros(recording.n_frames)
+    mine = recording.event_unit == presynaptic
+    frame = np.repeat(np.arange(recording.n_frames), recording.event_count)
+    z[frame[mine]] = recording.event_z[mine]
+    update = np.zeros_like(z)
+    update[1:] = recording.gamma[at] * (recording.h[:-1, postsynaptic] * z[:-1])
+    decay = recording.decay[at]
+    short_term = lfilter([1.0], [1.0, -decay], update)
+    voltage = np.broadcast_to(np.asarray(bias_voltage / volt), (m, n))[at] * volt
+    held = recording.weight[at] + mean_share(decay) * short_term
+    read = device.conductance(recording.weight[at] + short_term) * np.abs(z)
+    energy = {
+        "pulse": device.pulse_energy_for(update),
+        "bias": device.bias_energy_power(voltage, held) * recording.step_duration,
+        "read": device.read_voltage**2 * read * device.read_duration,
+    }
+    return {
+        "W": np.full_like(z, recording.weight[at]),
+        "F": short_term,
+        "dF": update,
+        "energy": np.stack([np.asarray(energy[term] / joule) for term in TERMS], axis=-1),
+    }
+
+
+def mean_share(decay: Any) -> Any:
+    """Mean of F over a frame as a share of F at its start, (1 - Lambda) / ln(1 / Lambda)."""
+    return (1 - decay) / np.log(1 / decay)

@@ -1,0 +1,227 @@
+"""The energy ledger of a game as one xarray Dataset, and its file.
+
+It holds every frame, every synapse and every term, full traces of chosen synapses, and the
+recorded game itself, from which all of it can be counted anew for another device, voltage
+or step. Values are as of the end of the last frame; none waits for a synapse's next event.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from brian2.units import Quantity, joule, second, siemens, volt
+from numpy.typing import NDArray
+
+from mstpn.analysis.energies import (
+    TERMS,
+    conductance_integral,
+    frame_energies,
+    mean_share,
+    provenance,
+    synapse_energies,
+    trace,
+)
+from mstpn.analysis.files import replacing
+from mstpn.analysis.integration import Integration
+from mstpn.analysis.recording import Recording, RecordingError, load_parts
+from mstpn.synapses.memristor import Memristor
+
+__all__ = ["ledger", "load_recording", "save"]
+
+Array = NDArray[np.float64]
+
+
+def ledger(
+    recording: Recording,
+    device: Memristor,
+    bias_voltage: Quantity,
+    *,
+    synapses: Sequence[tuple[int, int]] = (),
+    attributes: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Account for a whole game.
+
+    Parameters
+    ----------
+    recording : Recording
+    device : Memristor
+    bias_voltage : Quantity, volt
+        Charged on the synapses, a scalar or (M, N).
+    synapses : sequence of (int, int)
+        Presynaptic and postsynaptic unit of the synapses to trace. The one with the largest
+        single update, S_max{dF}, comes first in any case.
+    attributes : mapping of str to str, optional
+        Added to those of the recording, such as the name of the bias policy.
+
+    Returns
+    -------
+    xarray.Dataset
+        `frame_energy` (frame, term), `synapse_energy` (presynaptic, postsynaptic, term),
+        traces W, F, dF and energies (trace, frame[, term]), and the recording itself. Units
+        and provenance are in the attributes.
+
+    Raises
+    ------
+    ValueError
+        If a synapse does not exist.
+    """
+    voltage = np.broadcast_to(np.asarray(bias_voltage / volt), recording.weight.shape)
+    weight = voltage**2 * mean_share(recording.decay)
+    integration = Integration(recording, device.energy_exponent, weight)
+    sums = integration.advance()
+    per_synapse = synapse_energies(sums, recording, device, voltage * volt)
+    largest = sums.largest * np.abs(recording.gamma)
+    top = np.unravel_index(int(largest.argmax()), largest.shape)
+    chosen = list(dict.fromkeys([(int(top[0]), int(top[1])), *synapses]))
+    traces = [trace(recording, device, voltage * volt, *pair) for pair in chosen]
+    step = float(recording.step_duration / second)
+    said = provenance(device)
+    dataset = xr.Dataset(
+        {
+            "frame_energy": _variable(
+                ("frame", "term"),
+                frame_energies(integration, device, voltage),
+                "J",
+                "energy of all synapses in each frame",
+                said,
+            ),
+            "synapse_energy": _variable(
+                ("presynaptic", "postsynaptic", "term"),
+                np.stack([np.asarray(per_synapse[term] / joule) for term in TERMS], axis=-1),
+                "J",
+                "energy of each synapse over the game",
+                said,
+            ),
+            "conductance_integral": _variable(
+                _SYNAPSE,
+                np.asarray(conductance_integral(sums, recording, device) / (siemens * second)),
+                "S s",
+                "integral of G over the game: times V^2 it is the bias energy at any voltage",
+                provenance(device, ["bias"]),
+            ),
+            "lowest_conductance": _variable(
+                _SYNAPSE,
+                np.asarray(device.conductance(recording.weight + sums.lowest) / siemens),
+                "S",
+                "lowest G during the game; the linear model lets it fall below 0",
+                provenance(device, ["bias"]),
+            ),
+            "largest_update": _variable(
+                _SYNAPSE, largest, "1", "largest single |dF| of the game", "recorded"
+            ),
+            "bias_voltage": _variable(
+                _SYNAPSE,
+                voltage,
+                "V",
+                "voltage that the bias energy is charged at",
+                provenance(device, ["bias"]),
+            ),
+            **{
+                f"trace_{name}": _variable(
+                    ("trace", "frame", "term")[: 1 + traces[0][name].ndim],
+                    np.stack([one[name] for one in traces]),
+                    unit,
+                    text,
+                    said if unit == "J" else "recorded",
+                )
+                for name, unit, text in _TRACES
+            },
+            **_recorded(recording),
+        },
+        coords={
+            "term": list(TERMS),
+            "time": ("frame", step * np.arange(recording.n_frames), {"units": "s"}),
+            "trace_presynaptic": ("trace", [pair[0] for pair in chosen]),
+            "trace_postsynaptic": ("trace", [pair[1] for pair in chosen]),
+        },
+    )
+    dataset.attrs = {
+        **recording.attributes,
+        **(attributes or {}),
+        "step_duration_s": step,
+        "device": device.name,
+        "device_constants": _constants(device),
+    }
+    return dataset
+
+
+_SYNAPSE = ("presynaptic", "postsynaptic")
+_TRACES = (
+    ("W", "1", "long-term weight"),
+    ("F", "1", "short-term weight at the start of the frame, after its pulse"),
+    ("dF", "1", "update by the pulse that arrives in the frame"),
+    ("energy", "J", "energy of the synapse in the frame"),
+)
+
+
+def _variable(
+    dims: tuple[str, ...], values: Array, units: str, long_name: str, provenance: str
+) -> xr.Variable:
+    return xr.Variable(
+        dims, values, {"units": units, "long_name": long_name, "provenance": provenance}
+    )
+
+
+def _recorded(recording: Recording) -> dict[str, xr.Variable]:
+    rows = {
+        "weight": (_SYNAPSE, "long-term weight W"),
+        "decay": (_SYNAPSE, "Lambda per step"),
+        "gamma": (_SYNAPSE, "short-term learning rate Gamma"),
+        "h": (("frame", "postsynaptic"), "output"),
+        "event_count": (("frame",), "events (z != 0) of each frame"),
+        "event_unit": (("event",), "presynaptic unit of each event, frame after frame"),
+        "event_z": (("event",), "z of each event"),
+    }
+    return {
+        name: _variable(dims, getattr(recording, name), "1", text, "recorded")
+        for name, (dims, text) in rows.items()
+    }
+
+
+def _constants(device: Memristor) -> str:
+    return json.dumps(
+        {
+            name: {
+                "value": str(getattr(device, name)),
+                "provenance": constant.provenance,
+                "source": constant.source,
+            }
+            for name, constant in device.constants.items()
+        }
+    )
+
+
+def save(dataset: xr.Dataset, path: Path) -> None:
+    """Write a ledger as netCDF, beside `path` first."""
+    with replacing(path) as partial:
+        dataset.to_netcdf(partial, engine="h5netcdf")
+
+
+def load_recording(path: Path) -> Recording:
+    """The game in a ledger file, or in the parts folder of one that was not finished.
+
+    Raises
+    ------
+    RecordingError
+        If there is none, or it is damaged; the message names the file.
+    """
+    if path.is_dir():
+        return load_parts(path)
+    if not path.exists():
+        raise RecordingError(f"ledger {path}: no such file")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            dataset.load()
+        return Recording(
+            **{name: dataset[name].values for name in _RECORDED},
+            step_duration=dataset.attrs["step_duration_s"] * second,
+            attributes={k: v for k, v in dataset.attrs.items() if k not in _OWN},
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise RecordingError(f"ledger {path}: {' '.join(str(error).split())}") from error
+
+
+_OWN = ("step_duration_s", "device", "device_constants")
+_RECORDED = ("weight", "decay", "gamma", "h", "event_count", "event_unit", "event_z")
