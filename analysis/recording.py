@@ -13,7 +13,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -100,6 +100,10 @@ class Recording:
             raise RecordingError(f"event_unit must lie in [0, {len(self.weight)})")
         if float(self.step_duration) <= 0:
             raise RecordingError(f"step_duration must be positive, got {self.step_duration}")
+
+    def replace(self, **changes: Any) -> "Recording":
+        """The same game with other parameters, such as `step_duration` or `decay`."""
+        return replace(self, **changes)
 
     @property
     def n_frames(self) -> int:
