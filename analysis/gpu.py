@@ -37,9 +37,9 @@ class PaperGame:
     pulse_energy: Sourced
     steps: tuple[Sourced, ...]
 
-    def n_steps(self, step_duration: Quantity) -> float:
-        """Network steps of the game under a reading."""
-        return float(self.duration.value / step_duration)
+    def n_steps(self, step_duration: Quantity) -> Any:
+        """Network steps of the game under a reading, a scalar or array of them."""
+        return self.duration.value / step_duration
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def paper_protocol(game: PaperGame, device: Memristor, step_duration: Quantity) 
     step_duration : Quantity, second
         Reading of the step; the duration is kept, so it is adjusted to whole steps.
     """
-    n_steps = round(game.n_steps(step_duration))
+    n_steps = round(float(game.n_steps(step_duration)))
     n, m = 64, int(game.synapses.value) // 64
     per_pulse = game.pulse_energy.value / (m * n * (n_steps - 1))
     update = float((per_pulse / device.pulse_energy) ** (1 / device.energy_exponent))
