@@ -94,9 +94,7 @@ def curves(recording: Recording, device: Memristor) -> dict[str, Curve]:
             "offset conductance", "S", offsets, by_policy(over_offset, offsets), offset
         ),
         "bias_voltage": Curve("bias voltage", "V", voltage, everywhere, top),
-        "seconds": Curve(
-            "time per decision", "s", seconds, by_policy(over_seconds, seconds), step
-        ),
+        "seconds": Curve("time per decision", "s", seconds, by_policy(over_seconds, seconds), step),
         "activity": Curve(
             "share of active inputs", "1", shares, by_policy(over_activity, shares), active
         ),

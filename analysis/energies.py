@@ -54,9 +54,10 @@ TERM_CONSTANTS: Mapping[str, tuple[str, ...]] = {
         "weight_conductance",
     ),
     "bias": (*_CONDUCTANCE, *_DECAY),
+    "worst-case bias": _CONDUCTANCE,
     "read": ("read_voltage", "read_duration", *_CONDUCTANCE),
 }
-"""Device constants that each term rests on."""
+"""Device constants that each term rests on; a worst-case bias needs no decay."""
 
 
 def provenance(device: Memristor, terms: Sequence[str] = TERMS) -> str:

@@ -28,7 +28,7 @@ from mstpn.analysis.integration import Integration
 from mstpn.analysis.recording import Recording, RecordingError, load_parts
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["ledger", "load_recording", "save"]
+__all__ = ["frame_times", "ledger", "load_recording", "save"]
 
 Array = NDArray[np.float64]
 
@@ -191,6 +191,11 @@ def _constants(device: Memristor) -> str:
             for name, constant in device.constants.items()
         }
     )
+
+
+def frame_times(dataset: xr.Dataset) -> Array:
+    """Ends of the frames, second, (T,): the times that running sums of the frames refer to."""
+    return dataset.time.values + dataset.attrs["step_duration_s"]
 
 
 def save(dataset: xr.Dataset, path: Path) -> None:

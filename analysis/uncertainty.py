@@ -158,7 +158,6 @@ def _pulse_total(recording: Recording, low: float, high: float) -> Callable[[flo
     a few Chebyshev nodes stands for it.
     """
 
-
     def total(exponent: float) -> float:
         integration = Integration(recording, exponent)
         integration.advance()

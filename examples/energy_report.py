@@ -1,0 +1,200 @@
+"""Where the joules of a game go, and how they compare with GPUs: figures and one page.
+
+    python examples/energy_report.py --out report
+    python examples/energy_report.py --paper-check --json check.json
+
+The first plays a game of Pong on the Brian2 network (or loads a ledger that
+`pong_brian.py --ledger` wrote) and draws Figs. 4c-4i of Weilenmann et al., Nature
+Communications 15 (2024), with the ratio against every GPU baseline. The second repeats the
+paper's own arithmetic. All constants are in data files; a device file of yours replaces
+the paper's with --device FILE.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from brian2.units import second
+from tqdm import tqdm
+
+from mstpn.analysis import tables
+from mstpn.analysis.files import replacing
+from mstpn.analysis.gpu import baselines, paper_game
+from mstpn.analysis.ledger import ledger, load_recording, save
+from mstpn.analysis.protocols import trained
+from mstpn.analysis.recording import Recorder, Recording
+from mstpn.analysis.report import make_report
+from mstpn.bridge.agents import BrianAgent
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.conversion import held_parameters
+from mstpn.bridge.play import STEP_DURATION, play_game
+from mstpn.bridge.pong import Pong
+from mstpn.network.checkpoint import load_checkpoint
+from mstpn.network.codegen import use_target
+from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Command line."""
+    parser = Parser(description="The energy of one game, traced and compared.")
+    parser.add_argument(
+        "--paper-check", action="store_true", help="repeat the paper's arithmetic and end"
+    )
+    parser.add_argument("--load", type=Path, metavar="LEDGER", help="instead of playing a game")
+    parser.add_argument("--seed", type=integer(0), default=1000, help="of the game")
+    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
+    parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
+    parser.add_argument("--out", type=Path, default=Path("energy_report"), metavar="FOLDER")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="the figures for a program")
+    parser.add_argument("--samples", type=integer(1), default=300, metavar="N")
+    parser.add_argument("--sample-seed", type=integer(0), default=0, metavar="S")
+    parser.add_argument(
+        "--synapse", type=pair, action="append", default=[], metavar="PRE,POST", help="to trace"
+    )
+    parser.add_argument(
+        "--keep-decay", type=float, metavar="LAMBDA", help="also at the cheapest voltage for it"
+    )
+    parser.add_argument(
+        "--seconds-per-decision", type=positive, metavar="S", help="a time base of your own"
+    )
+    parser.add_argument(
+        "--measured-gpu", type=Path, metavar="FILE", help="result of examples/gpu_energy.py"
+    )
+    parser.add_argument(
+        "--include-what-paper-leaves-out",
+        action="store_true",
+        help="reads, ADC and DAC, digital arithmetic and front-end: the ratio of systems",
+    )
+    return parser.parse_args(arguments)
+
+
+def integer(lowest: int) -> Any:
+    """Argument type: an integer of at least `lowest`."""
+
+    def parse(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"must be an integer >= {lowest}, got {text!r}")
+        return int(text)
+
+    return parse
+
+
+def positive(text: str) -> float:
+    """Argument type: a positive number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
+
+
+def pair(text: str) -> tuple[int, int]:
+    """Argument type: two unit numbers."""
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"must be PRE,POST, two unit numbers, got {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, beside `path` first."""
+    with replacing(path) as partial:
+        partial.write_text(text)
+
+
+def play(options: argparse.Namespace, device: Memristor) -> Recording:
+    """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile."""
+    use_target("auto")
+    torch.set_num_threads(1)
+    agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION)
+    pong = Pong()
+    with (
+        tqdm(desc="playing", unit="decision", disable=None) as bar,
+        Recorder(
+            options.out / "game.nc",
+            **held_parameters(agent.network),
+            step_duration=STEP_DURATION,
+            attributes={"seed": str(options.seed), "checkpoint": options.checkpoint.name},
+        ) as recorder,
+    ):
+        play_game(
+            pong, agent, options.seed, recorder=recorder, on_step=lambda _n, _score: bar.update()
+        )
+        recording = recorder.recording()
+        held = trained(recording, device)
+        save(ledger(recording, device, held.bias_voltage), options.out / "game.nc")
+        recorder.discard()
+    pong.close()
+    return recording
+
+
+def check_paper(options: argparse.Namespace, device: Memristor) -> None:
+    """Print the paper's arithmetic, and write it if asked."""
+    game, registry = paper_game(), baselines()
+    found = tables.paper_check(game, device, registry)
+    if options.json is not None:
+        write(options.json, json.dumps(found, indent=1))
+    print(tables.paper_check_text(found, game, device, registry))
+
+
+def write_report(options: argparse.Namespace, device: Memristor) -> None:
+    """Play or load, count, draw, write."""
+    registry = baselines(options.measured_gpu)
+    step = options.seconds_per_decision
+    recording = load_recording(options.load) if options.load else play(options, device)
+    with tqdm(desc="sampling", total=options.samples + 1, disable=None) as bar:
+        report = make_report(
+            recording,
+            device,
+            registry,
+            n_samples=options.samples,
+            seed=options.sample_seed,
+            synapses=options.synapse,
+            keep_decay=options.keep_decay,
+            step=None if step is None else step * second,
+            with_left_out=options.include_what_paper_leaves_out,
+            progress=bar.update,
+        )
+    page = report.markdown(tables.paper_check(report.game, device, registry))
+    for name, figure in tqdm(report.figures().items(), desc="drawing", disable=None):
+        with replacing(options.out / f"{name}.png") as partial:
+            figure.savefig(partial)
+    write(options.out / "report.md", page)
+    if options.json is not None:
+        write(options.json, json.dumps(report.numbers(), indent=1))
+    print(f"{options.out / 'report.md'} and its figures beside it")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check the paper or report on a game; return the exit status."""
+    options = parse_arguments(arguments)
+    try:
+        device = Memristor.from_file(options.device)
+        if options.paper_check:
+            check_paper(options, device)
+        else:
+            write_report(options, device)
+    except (ValueError, OSError) as error:
+        print(f"energy_report.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("energy_report.py: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
