@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from brian2.units import Quantity, joule, second
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from mstpn.analysis.break_even import Curve, line
@@ -112,13 +113,12 @@ def ratio_figure(
             axes.hlines(y, *ends, color=colour, linewidth=1)
             axes.plot(values, y, marker, color=colour, markersize=4, label=policy)
         axes.axvline(1, color="black", linewidth=0.8)
-        axes.set_xscale("log")
+        axes.set(xscale="log", xlabel="GPU energy / memristor energy")
         axes.set_title(f"one step per 1/{round(1 / step)} s (assumed)", fontsize=9)
     panels[0].set_yticks(range(len(names)), [b.label for b in baselines.values()])
     panels[0].invert_yaxis()
-    figure.supxlabel("GPU energy / memristor energy", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, title="bias", ncols=3, loc="outside lower center")
+    figure.legend(handles, labels, title="bias voltages", ncols=3, loc="outside lower center")
     return figure
 
 
@@ -143,7 +143,7 @@ def break_even_figure(
             ylabel="J per synapse and step",
         )
         axes.set_ylim(bottom=1e-13)
-    shown: dict[str, object] = {}
+    shown: dict[str, Artist] = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         shown |= {

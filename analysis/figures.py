@@ -28,7 +28,7 @@ __all__ = [
     "trace_zoom",
 ]
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -59,12 +59,12 @@ def _axes(width: float = 6.4, height: float = 3.2) -> tuple[Figure, Axes]:
 
 def _name(ledger: xr.Dataset) -> str:
     i, j = int(ledger.trace_presynaptic[0]), int(ledger.trace_postsynaptic[0])
-    return f"synapse {i} \N{RIGHTWARDS ARROW} {j}, the one with the largest $\\Delta F$"
+    return f"synapse {i} \N{RIGHTWARDS ARROW} {j}, the one with the largest updates $\\Delta F$"
 
 
 @styled
 def trace_over_game(ledger: xr.Dataset, _device: Memristor) -> Figure:
-    """Fig. 4c: total weight S(t) of the synapse with the largest update."""
+    """Fig. 4c: total weight S(t) of the synapse with the largest updates."""
     figure, axes = _axes()
     total = ledger.trace_W[0] + ledger.trace_F[0]
     axes.plot(ledger.time, total, color=COLOUR["bias"], linewidth=0.7, label="S = W + F")
@@ -112,8 +112,7 @@ def pulse_energies(ledger: xr.Dataset, device: Memristor) -> Figure:
     updates = np.abs(ledger.trace_dF[0].values)
     energies = ledger.trace_energy[0].sel(term="pulse").values
     seen = updates > 0
-    largest = np.array(ledger.largest_update.values)
-    top = max(largest.max(), device.delta_f_max)
+    top = max(updates.max(), device.delta_f_max)
     x = np.geomspace(1e-4 * top, 2 * top, 100)
     law = np.asarray(device.pulse_energy_for(x) / joule)
     axes.loglog(
@@ -198,7 +197,9 @@ def energy_over_time(
     n_synapses = ledger.sizes["presynaptic"] * ledger.sizes["postsynaptic"]
     frames = np.arange(1, len(ends) + 1)
     for baseline, dashes in zip(baselines, ("-", "--", ":", "-."), strict=False):
-        spent = np.array([float(baseline.energy(n_synapses * k, step) / joule) for k in frames])
+        spent = np.array(
+            [float(baseline.energy(n_synapses * int(k), step) / joule) for k in frames]
+        )
         axes.plot(ends, 1e3 * spent, color="black", linestyle=dashes, label=baseline.label)
     axes.set(xlabel="game time (s)", ylabel="energy so far (mJ)", yscale="log")
     axes.set_ylim(bottom=1e-6)

@@ -9,13 +9,16 @@ __all__ = ["replacing"]
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; flush it to disk and rename it if all went well.
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Give a path beside `path` to write to, and rename it if all went well.
 
     Parameters
     ----------
     path : Path
         Its folder is made if it is missing.
+    durable : bool
+        Flush to disk before renaming, so that not even a power failure leaves half a file;
+        a killed program never does.
 
     Yields
     ------
@@ -26,8 +29,9 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -43,27 +43,27 @@ class Sums:
         F at the start of the last frame.
     added : ndarray, (M, N)
         Sum of h z over the pulses issued.
-    lowest : ndarray, (M, N)
-        Smallest F, at most 0.
+    below : ndarray, (M, N)
+        Frames at whose start F lies below a floor.
     read : ndarray, (M, N)
         Sum of |z| F.
     read_input : ndarray, (M,)
         Sum of |z|.
     pulses : ndarray, (M, N)
         Sum of (|h| |z|)^p over the pulses issued.
-    largest : ndarray, (M, N)
-        Largest |h| |z| of a pulse issued.
+    updates : ndarray, (M, N)
+        Sum of |h| |z| over the pulses issued.
     """
 
     n_frames: int
     exponent: float
     trace: Array
     added: Array
-    lowest: Array
+    below: Array
     read: Array
     read_input: Array
     pulses: Array
-    largest: Array
+    updates: Array
 
 
 class Integration:
@@ -76,6 +76,8 @@ class Integration:
         Exponent p of the pulse energy as a power of |Delta F|.
     bias_weight : ndarray, (M, N), optional
         Weights of the frame sums `frame_held`; zero if absent.
+    floor : ndarray, (M, N), optional
+        What F is compared with; minus infinity if absent.
 
     Attributes
     ----------
@@ -90,12 +92,17 @@ class Integration:
     """
 
     def __init__(
-        self, recording: Recording, exponent: float, bias_weight: Array | None = None
+        self,
+        recording: Recording,
+        exponent: float,
+        bias_weight: Array | None = None,
+        floor: Array | None = None,
     ) -> None:
         self.recording, self.exponent = recording, exponent
         self._state = np.zeros((len(_STATE), *recording.weight.shape))
         self._read_input = np.zeros(len(recording.weight))
         self._bias_weight = np.zeros_like(recording.weight) if bias_weight is None else bias_weight
+        self._floor = np.full_like(recording.weight, -np.inf) if floor is None else floor
         self._pulse_weight = np.abs(recording.gamma) ** exponent
         self._event_power = np.abs(recording.event_z) ** exponent
         self.frame_held, self.frame_read, self.frame_pulses = np.zeros((3, recording.n_frames))
@@ -140,11 +147,13 @@ class Integration:
             z,
             z_power,
             h,
+            np.abs(h),
             np.abs(h) ** self.exponent,
             r.decay,
             r.gamma,
             self._bias_weight,
             self._pulse_weight,
+            self._floor,
             self._state,
             self._read_input,
             frames,
@@ -156,19 +165,21 @@ class Integration:
         self.n_frames = stop
 
 
-_STATE = ("trace", "added", "lowest", "read", "pulses", "largest")
+_STATE = ("trace", "added", "read", "below", "pulses", "updates")
 
 
-@numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
+@numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
 def _advance(
     z: Any,
     z_power: Any,
     h: Any,
+    h_size: Any,
     h_power: Any,
     decay: Any,
     gamma: Any,
     bias_weight: Any,
     pulse_weight: Any,
+    floor: Any,
     state: Any,
     read_input: Any,
     frames: Any,
@@ -179,9 +190,9 @@ def _advance(
     ----------
     z, z_power : (M, K + 1)
         z and |z|^p, beginning one frame before the block.
-    h, h_power : (K + 1, N)
-        h and |h|^p, likewise.
-    decay, gamma, bias_weight, pulse_weight : (M, N)
+    h, h_size, h_power : (K + 1, N)
+        h, |h| and |h|^p, likewise.
+    decay, gamma, bias_weight, pulse_weight, floor : (M, N)
     state : (6, M, N)
         As in `_STATE`, brought forward.
     read_input : (M,)
@@ -190,14 +201,14 @@ def _advance(
         Sums over synapses of every frame, added to.
     """
     n = h.shape[1]
-    trace, added, lowest = np.empty(n), np.empty(n), np.empty(n)
-    read, pulses, largest = np.empty(n), np.empty(n), np.empty(n)
+    trace, added, read = np.empty(n), np.empty(n), np.empty(n)
+    below, pulses, updates = np.empty(n), np.empty(n), np.empty(n)
     for j in range(z.shape[0]):
         if not (z[j].any() or state[0, j].any()):
             continue
         for i in range(n):
-            trace[i], added[i], lowest[i] = state[0, j, i], state[1, j, i], state[2, j, i]
-            read[i], pulses[i], largest[i] = state[3, j, i], state[4, j, i], state[5, j, i]
+            trace[i], added[i], read[i] = state[0, j, i], state[1, j, i], state[2, j, i]
+            below[i], pulses[i], updates[i] = state[3, j, i], state[4, j, i], state[5, j, i]
         for t in range(frames.shape[1]):
             last, now = z[j, t], abs(z[j, t + 1])
             held = read_now = charged = 0.0
@@ -207,17 +218,16 @@ def _advance(
             else:
                 power, size = z_power[j, t], abs(last)
                 for i in range(n):
-                    update = h[t, i] * last
-                    trace[i] = decay[j, i] * trace[i] + gamma[j, i] * update
-                    added[i] += update
-                    lowest[i] = min(lowest[i], trace[i])
+                    trace[i] = decay[j, i] * trace[i] + gamma[j, i] * (h[t, i] * last)
+                    added[i] += h[t, i] * last
                 for i in range(n):
                     pulses[i] += h_power[t, i] * power
-                    largest[i] = max(largest[i], abs(h[t, i]) * size)
+                    updates[i] += h_size[t, i] * size
                     charged += pulse_weight[j, i] * h_power[t, i]
                 frames[2, t] += charged * power
             for i in range(n):
                 held += bias_weight[j, i] * trace[i]
+                below[i] += 1.0 if trace[i] < floor[j, i] else 0.0
             frames[0, t] += held
             if now != 0:
                 for i in range(n):
@@ -226,5 +236,5 @@ def _advance(
                 frames[1, t] += read_now * now
                 read_input[j] += now
         for i in range(n):
-            state[0, j, i], state[1, j, i], state[2, j, i] = trace[i], added[i], lowest[i]
-            state[3, j, i], state[4, j, i], state[5, j, i] = read[i], pulses[i], largest[i]
+            state[0, j, i], state[1, j, i], state[2, j, i] = trace[i], added[i], read[i]
+            state[3, j, i], state[4, j, i], state[5, j, i] = below[i], pulses[i], updates[i]

@@ -6,7 +6,8 @@ or step. Values are as of the end of the last frame; none waits for a synapse's 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,11 @@ from mstpn.analysis.energies import (
 )
 from mstpn.analysis.files import replacing
 from mstpn.analysis.integration import Integration
-from mstpn.analysis.recording import Recording, RecordingError, load_parts
+from mstpn.analysis.protocols import POLICIES
+from mstpn.analysis.recording import Recorder, Recording, RecordingError, load_parts
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["frame_times", "ledger", "load_recording", "save"]
+__all__ = ["frame_times", "ledger", "load_recording", "recorded", "save"]
 
 Array = NDArray[np.float64]
 
@@ -51,7 +53,7 @@ def ledger(
         Charged on the synapses, a scalar or (M, N).
     synapses : sequence of (int, int)
         Presynaptic and postsynaptic unit of the synapses to trace. The one with the largest
-        single update, S_max{dF}, comes first in any case.
+        updates, S_max{dF}, comes first in any case: that of the largest sum of |dF|.
     attributes : mapping of str to str, optional
         Added to those of the recording, such as the name of the bias policy.
 
@@ -69,11 +71,12 @@ def ledger(
     """
     voltage = np.broadcast_to(np.asarray(bias_voltage / volt), recording.weight.shape)
     weight = voltage**2 * mean_share(recording.decay)
-    integration = Integration(recording, device.energy_exponent, weight)
+    floor = -recording.weight - float(device.offset_conductance / device.weight_conductance)
+    integration = Integration(recording, device.energy_exponent, weight, floor)
     sums = integration.advance()
     per_synapse = synapse_energies(sums, recording, device, voltage * volt)
-    largest = sums.largest * np.abs(recording.gamma)
-    top = np.unravel_index(int(largest.argmax()), largest.shape)
+    updates = sums.updates * np.abs(recording.gamma)
+    top = np.unravel_index(int(updates.argmax()), updates.shape)
     chosen = list(dict.fromkeys([(int(top[0]), int(top[1])), *synapses]))
     traces = [trace(recording, device, voltage * volt, *pair) for pair in chosen]
     step = float(recording.step_duration / second)
@@ -101,15 +104,15 @@ def ledger(
                 "integral of G over the game: times V^2 it is the bias energy at any voltage",
                 provenance(device, ["bias"]),
             ),
-            "lowest_conductance": _variable(
-                _SYNAPSE,
-                np.asarray(device.conductance(recording.weight + sums.lowest) / siemens),
-                "S",
-                "lowest G during the game; the linear model lets it fall below 0",
-                provenance(device, ["bias"]),
+            "update_sum": _variable(
+                _SYNAPSE, updates, "1", "sum of |dF| over the game", "recorded"
             ),
-            "largest_update": _variable(
-                _SYNAPSE, largest, "1", "largest single |dF| of the game", "recorded"
+            "frames_below_zero": _variable(
+                _SYNAPSE,
+                sums.below,
+                "1",
+                "frames that begin with G < 0, which the linear model lets happen",
+                provenance(device, ["bias"]),
             ),
             "bias_voltage": _variable(
                 _SYNAPSE,
@@ -193,6 +196,46 @@ def _constants(device: Memristor) -> str:
     )
 
 
+@contextmanager
+def recorded(
+    path: Path,
+    device: Memristor,
+    *,
+    parameters: Mapping[str, Array],
+    step_duration: Quantity,
+    attributes: Mapping[str, str],
+    bias: str = "trained",
+) -> Iterator[Recorder]:
+    """Record a game as it goes and write its ledger when the block ends well.
+
+    If it does not, the parts recorded so far stay where `parts_folder(path)` says and can be
+    loaded like a ledger.
+
+    Parameters
+    ----------
+    path : Path
+    device : Memristor
+    parameters : mapping of str to ndarray
+        `weight`, `decay`, `gamma` of the network, (M, N).
+    step_duration : Quantity, second
+    attributes : mapping of str to str
+    bias : str
+        A name in `mstpn.analysis.protocols.POLICIES`.
+
+    Yields
+    ------
+    Recorder
+    """
+    with Recorder(
+        path, **parameters, step_duration=step_duration, attributes=attributes
+    ) as recorder:
+        yield recorder
+        recording = recorder.recording()
+        voltage = POLICIES[bias](recording, device).bias_voltage
+        save(ledger(recording, device, voltage, attributes={"bias": bias}), path)
+        recorder.discard()
+
+
 def frame_times(dataset: xr.Dataset) -> Array:
     """Ends of the frames, second, (T,): the times that running sums of the frames refer to."""
     return dataset.time.values + dataset.attrs["step_duration_s"]
@@ -201,7 +244,7 @@ def frame_times(dataset: xr.Dataset) -> Array:
 def save(dataset: xr.Dataset, path: Path) -> None:
     """Write a ledger as netCDF, beside `path` first."""
     with replacing(path) as partial:
-        dataset.to_netcdf(partial, engine="h5netcdf")
+        dataset.to_netcdf(partial, engine="netcdf4")
 
 
 def load_recording(path: Path) -> Recording:
@@ -217,7 +260,7 @@ def load_recording(path: Path) -> Recording:
     if not path.exists():
         raise RecordingError(f"ledger {path}: no such file")
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        with xr.open_dataset(path, engine="netcdf4") as dataset:
             dataset.load()
         return Recording(
             **{name: dataset[name].values for name in _RECORDED},

@@ -274,7 +274,7 @@ def load_parts(folder: Path) -> Recording:
 
 
 def _write_part(path: Path, **arrays: Any) -> None:
-    with replacing(path) as partial:
+    with replacing(path, durable=False) as partial:
         np.savez(partial, **arrays)
 
 

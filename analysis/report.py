@@ -177,12 +177,11 @@ class Report:
                 strict=True,
             )
         )
-        lowest = np.asarray(self.ledger.lowest_conductance)
         return (
             f"{recording.n_synapses:,} synapses, {recording.n_frames:,} decisions of "
             f"{tables.reading(recording.step_duration)}{said} (recorded). At trained voltages: "
-            f"{spent}. Traced synapses, the first with the largest update: {top}. "
-            f"{tables.negative_conductance(lowest)}"
+            f"{spent}. Traced synapses, the first with the largest updates: {top}. "
+            f"{tables.negative_conductance(self.ledger.frames_below_zero.values)}"
         )
 
     def _energies(self) -> str:

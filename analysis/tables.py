@@ -35,9 +35,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def number(value: float) -> str:
+    """A number in four digits, or whole if it is large."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def millijoule(energy: Quantity) -> str:
     """An energy in four digits."""
-    return f"{float(energy / mjoule):.4g} mJ"
+    return f"{number(float(energy / mjoule))} mJ"
 
 
 def reading(step: Quantity) -> str:
@@ -136,7 +141,7 @@ def paper_check_text(
     best, own = (baselines[f"a100_fp16_{size}_size"] for size in ("best", "own"))
     rows = [
         [
-            "bias, 0 V < V_bias = V_max on all, S = 0",
+            "bias, largest voltage on all, S = 0",
             f"{found['bias_mj']:.2f} mJ",
             f"{device.bias_power} per synapse ({given.provenance if given else 'unstated'}), "
             f"{float(game.synapses.value):,.0f} synapses ({game.synapses.provenance}), "
@@ -180,7 +185,10 @@ def ratio_table(
         cells = []
         for policy in POLICIES:
             r = found[name, policy]
-            cells.append(f"{r.value:.3g} [{r.low:.3g}, {r.high:.3g}] ({_rests_on(policy, device)})")
+            cells.append(
+                f"{number(r.value)} [{number(r.low)}, {number(r.high)}] "
+                f"({_rests_on(policy, device)})"
+            )
         rows.append([f"{baseline.label} ({baseline.provenance})", *cells])
     return table(("GPU baseline", *(f"{p} bias" for p in POLICIES)), rows)
 
@@ -252,12 +260,13 @@ def _range(entry: Mapping[str, Any]) -> str:
     return f"{entry['low']:g} to {entry['high']:g}, uniform"
 
 
-def negative_conductance(lowest_siemens: Any) -> str:
+def negative_conductance(frames_below_zero: Any) -> str:
     """What to say of synapses whose linear model left the physical range."""
-    below = int(np.sum(np.asarray(lowest_siemens) < 0))
-    if not below:
-        return "No synapse's conductance fell below 0 in this game."
+    synapses = int(np.count_nonzero(frames_below_zero))
+    if not synapses:
+        return "No frame began with a conductance below 0."
+    share = float(np.sum(frames_below_zero)) / np.size(frames_below_zero)
     return (
-        f"In {below:,} synapses the linear model's conductance fell below 0 at some time: their "
-        "bias and read energies are too low by what they were credited then."
+        f"In {synapses:,} synapses some frames began with a conductance below 0, {share:.2g} "
+        "frames per synapse on average: the linear model credits them energy then."
     )

@@ -23,9 +23,8 @@ from tqdm import tqdm
 from mstpn.analysis import tables
 from mstpn.analysis.files import replacing
 from mstpn.analysis.gpu import baselines, paper_game
-from mstpn.analysis.ledger import ledger, load_recording, save
-from mstpn.analysis.protocols import trained
-from mstpn.analysis.recording import Recorder, Recording
+from mstpn.analysis.ledger import load_recording, recorded
+from mstpn.analysis.recording import Recording
 from mstpn.analysis.report import make_report
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
@@ -120,12 +119,13 @@ def play(options: argparse.Namespace, device: Memristor) -> Recording:
     use_target("auto")
     torch.set_num_threads(1)
     agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION)
-    pong = Pong()
+    path, pong = options.out / "game.nc", Pong()
     with (
         tqdm(desc="playing", unit="decision", disable=None) as bar,
-        Recorder(
-            options.out / "game.nc",
-            **held_parameters(agent.network),
+        recorded(
+            path,
+            device,
+            parameters=held_parameters(agent.network),
             step_duration=STEP_DURATION,
             attributes={"seed": str(options.seed), "checkpoint": options.checkpoint.name},
         ) as recorder,
@@ -133,12 +133,8 @@ def play(options: argparse.Namespace, device: Memristor) -> Recording:
         play_game(
             pong, agent, options.seed, recorder=recorder, on_step=lambda _n, _score: bar.update()
         )
-        recording = recorder.recording()
-        held = trained(recording, device)
-        save(ledger(recording, device, held.bias_voltage), options.out / "game.nc")
-        recorder.discard()
     pong.close()
-    return recording
+    return load_recording(path)
 
 
 def check_paper(options: argparse.Namespace, device: Memristor) -> None:

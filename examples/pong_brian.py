@@ -10,6 +10,7 @@ in a file of yours if you say --device FILE.
 import argparse
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,10 +20,11 @@ from brian2.units import Quantity, mjoule, second
 from tqdm import tqdm
 
 from mstpn.analysis.animation import SynapseFilm
-from mstpn.analysis.gpu import paper_baseline
+from mstpn.analysis.gpu import baselines, paper_game
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.bridge.play import STEP_DURATION, GameRecord, play_game
+from mstpn.bridge.conversion import held_parameters
+from mstpn.bridge.play import STEP_DURATION, FrameRecorder, GameRecord, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
@@ -58,6 +60,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
     parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
     parser.add_argument("--check-twin", action="store_true", help="run the torch twin beside")
+    parser.add_argument(
+        "--ledger", type=writable, metavar="PATH", help="energy of every synapse, first game"
+    )
     parser.add_argument("--gif", type=writable, metavar="PATH", help="film of the first game")
     parser.add_argument("--json", type=writable, metavar="PATH")
     return parser.parse_args(arguments)
@@ -120,11 +125,39 @@ def play(
 
         for number in range(options.games):
             seed = options.seed + number
-            records.append(
-                play_game(pong, agent, seed, twin=twin, worst_case_bias=worst_case, on_step=on_step)
-            )
+            wanted = options.ledger is not None and number == 0
+            with record_ledger(options, agent, device) if wanted else nullcontext() as recorder:
+                records.append(
+                    play_game(
+                        pong,
+                        agent,
+                        seed,
+                        twin=twin,
+                        worst_case_bias=worst_case,
+                        recorder=recorder,
+                        on_step=on_step,
+                    )
+                )
     pong.close()
     return records, camera.film if camera is not None else None
+
+
+def record_ledger(
+    options: argparse.Namespace, agent: BrianAgent, device: Memristor
+) -> AbstractContextManager[FrameRecorder]:
+    """Record a game, and write its ledger once it is over."""
+    try:
+        from mstpn.analysis.ledger import recorded
+    except ImportError as error:
+        raise ValueError(f"--ledger needs pip install -e '.[analysis]': {error}") from error
+    return recorded(
+        options.ledger,
+        device,
+        parameters=held_parameters(agent.network),
+        step_duration=STEP_DURATION,
+        attributes={"seed": str(options.seed), "checkpoint": options.checkpoint.name},
+        bias=options.bias.replace("-", " "),
+    )
 
 
 class Camera:
@@ -190,16 +223,17 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, bias: str) -> str:
 
 def gpu_lines(synapse_steps: int, spent: Quantity) -> list[str]:
     """The paper's A100 for the same number of synapse-steps, under each assumed step rate."""
-    baseline = paper_baseline()
+    baseline, game = baselines()["a100_fp16_best_size"], paper_game()
     lines = [
         f"the paper's A100 (fp16, its 96x baseline; {baseline.provenance}) "
         f"for the same {synapse_steps:,} synapse-steps:"
     ]
-    for rate in baseline.step_rates:
-        energy = baseline.energy(synapse_steps, rate)
+    for step in game.steps:
+        energy = baseline.energy(synapse_steps, step.value)
         lines.append(
             f"  {energy / mjoule:9.1f} mJ = {float(energy / spent):6.1f} x the memristors, if its "
-            f"game had {baseline.game_steps(rate):,.0f} steps (one per 1/{rate:.0f} s; assumed)"
+            f"game had {float(game.n_steps(step.value)):,.0f} steps "
+            f"(one per 1/{float(second / step.value):.0f} s; {step.provenance})"
         )
     return lines
 
