@@ -3,6 +3,7 @@
 Bare floats in SI units throughout.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,56 @@ class Recursion:
         update = np.abs(self.gamma * np.outer(h, z)) / d.df_max
         self.pulse_j += float((d.e_pulse * update**d.energy_exponent).sum())
         return h
+
+
+@dataclass
+class DenseLedger:
+    """A game integrated with every synapse in every frame, from h and z as recorded."""
+
+    energy_j: Array  # (T, M, N, 3): pulse, bias, read
+    trace: Array  # (T, M, N): F at the start of each frame
+
+
+def dense_ledger(
+    h: Array,
+    z: Array,
+    weight: Array,
+    decay: Array,
+    gamma: Array,
+    volt: Array,
+    second: float,
+    d: Device,
+) -> DenseLedger:
+    """Frame by frame as in `Recursion.step_with_energy`, but h (T, N) and z (T, M) are given.
+
+    Parameters are (M, N). The pulse of frame t arrives at the start of frame t + 1.
+    """
+    frames = list(dense_frames(h, z, weight, decay, gamma, volt, second, d))
+    return DenseLedger(np.array([e for e, _ in frames]), np.array([f for _, f in frames]))
+
+
+def dense_frames(
+    h: Array,
+    z: Array,
+    weight: Array,
+    decay: Array,
+    gamma: Array,
+    volt: Array,
+    second: float,
+    d: Device,
+) -> Iterator[tuple[Array, Array]]:
+    """The frames of `dense_ledger` one by one: energies (M, N, 3) and F (M, N)."""
+    trace = np.zeros_like(weight)
+    update = np.zeros_like(weight)
+    mean = (1 - decay) / np.log(1 / decay)
+    for t in range(len(h)):
+        trace = decay * trace + update
+        pulse = d.e_pulse * (np.abs(update) / d.df_max) ** d.energy_exponent
+        bias = volt**2 * (d.g_offset + d.kappa * (weight + trace * mean)) * second
+        conductance = d.g_offset + d.kappa * (weight + trace)
+        read = d.v_read**2 * d.t_read * conductance * np.abs(z[t])[:, None]
+        yield np.stack([pulse, bias, read], axis=-1), trace
+        update = gamma * np.outer(z[t], h[t])
 
 
 def held_synapse(
