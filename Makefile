@@ -23,5 +23,5 @@ benchmark: .venv/installed-dev
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(INSTALL) --editable '.[train,dev]'
+	$(INSTALL) --editable '.[train,sweep,dev]'
 	touch $@

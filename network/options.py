@@ -1,6 +1,7 @@
 """Options of a training; each is also a command-line option of the same name."""
 
 import argparse
+import shlex
 from dataclasses import dataclass, field, fields
 from typing import Any, NoReturn
 
@@ -98,6 +99,18 @@ class Options:
         if not any(switches.values()):
             return None
         return Memristor.from_file(self.memristor).write_limits(**switches)
+
+    @property
+    def command(self) -> str:
+        """The command line that gives these options."""
+        words = ["python", "-m", "mstpn.network.train"]
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value != f.default:
+                words.append("--" + f.name.replace("_", "-"))
+                if not isinstance(value, bool):
+                    words.append(str(value))
+        return shlex.join(words)
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:

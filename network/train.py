@@ -14,9 +14,7 @@ curve continue; the games start anew, from seeds that follow from the seed and t
 
 import ctypes
 import json
-import shlex
 import signal
-import sys
 import time
 from collections import deque
 from dataclasses import asdict
@@ -73,8 +71,7 @@ class Trainer:
         self.best = -np.inf
         self.folder = Path(o.out)
         self.elapsed = 0.0
-        command = f"python -m mstpn.network.train {shlex.join(sys.argv[1:])}"
-        self.history: list[dict[str, Any]] = [{"command": command, "from_step": 0}]
+        self.history: list[dict[str, Any]] = [{"command": o.command, "from_step": 0}]
         if o.resume:
             self._restore()
         elif (self.folder / "state.safetensors").exists():
@@ -104,7 +101,7 @@ class Trainer:
                 self.elapsed = already + time.monotonic() - started
                 self._log(record)
                 bar.update(per_update)
-                bar.set_postfix(mean_return=self._mean_return(), refresh=False)
+                bar.set_postfix(mean_return=self.mean_return(), refresh=False)
                 if o.evaluation_steps and self.step % o.evaluation_steps < per_update:
                     self._evaluate()
                 if time.monotonic() - last_save > 60 * o.save_minutes:
@@ -119,7 +116,7 @@ class Trainer:
             "finished": self.step >= self.options.total_steps,
             "steps": self.step,
             "seconds": round(self.elapsed, 1),
-            "mean_return_last_100": self._mean_return() if self.returns else None,
+            "mean_return_last_100": self.mean_return() if self.returns else None,
             "best": self.best if np.isfinite(self.best) else None,
             "folder": str(self.folder),
         }
@@ -192,11 +189,12 @@ class Trainer:
         h, _ = self.net.layer(x[None], self.state, 1 - self.done[None], fused=True)
         return self.net.heads(h[0])[1]
 
-    def _mean_return(self) -> float:
+    def mean_return(self) -> float:
+        """Of the last 100 games of the sampled policy; NaN before the first one ended."""
         return float(np.mean(self.returns)) if self.returns else float("nan")
 
     def _log(self, record: dict[str, float]) -> None:
-        numbers = {"seconds": round(self.elapsed, 1), "mean_return": round(self._mean_return(), 3)}
+        numbers = {"seconds": round(self.elapsed, 1), "mean_return": round(self.mean_return(), 3)}
         self.log.write(self.step, numbers | {k: round(v, 5) for k, v in record.items()})
 
     def _evaluate(self) -> None:
@@ -217,13 +215,13 @@ class Trainer:
             "options": asdict(self.options),
             "steps": self.step,
             "seconds": self.elapsed,
-            "mean_return_last_100": self._mean_return(),
+            "mean_return_last_100": self.mean_return(),
         }
 
     def _save(self) -> None:
         save_checkpoint(self.net, self.folder / "last.safetensors", self._training())
         if not self.options.evaluation_steps and len(self.returns) == self.returns.maxlen:
-            self._keep_if_best(self._mean_return())
+            self._keep_if_best(self.mean_return())
         tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
@@ -302,8 +300,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(str(error))
     print(
         f"{'finished' if summary['finished'] else 'stopped'} after {summary['steps']:,} steps and "
-        f"{summary['seconds'] / 60:.1f} min: mean return {summary['mean_return_last_100']} in the "
-        f"last {len(trainer.returns)} games; weights in {summary['folder']}"
+        f"{summary['seconds'] / 60:.1f} min, {len(trainer.returns)} last games: mean return "
+        f"{trainer.mean_return():+.2f}; weights in {summary['folder']}"
     )
 
 
