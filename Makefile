@@ -23,5 +23,5 @@ benchmark: .venv/installed-dev
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(INSTALL) --editable '.[analysis,train,dev]'
+	$(INSTALL) --editable '.[analysis,train,sweep,dev]'
 	touch $@

@@ -27,7 +27,8 @@ def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParamete
     rounding = 4 * float(np.finfo(np.float32).eps)
     _check("layer.weight", weight, device.weight_min, device.weight_max, 0.0)
     _check("layer.decay", decay, device.decay_min, device.decay_max, rounding)
-    return LayerParameters(weight, decay, gamma, bias, checkpoint.config.normalisation)
+    config = checkpoint.config
+    return LayerParameters(weight, decay, gamma, bias, config.normalisation, config.limits)
 
 
 def conductances(parameters: LayerParameters, device: Memristor) -> Quantity:

@@ -9,7 +9,7 @@ Schedule of one step, in Brian2's slots: powers of h and z (`before_start`), eve
 (`after_synapses`). Pulses come before reads, so the network equals the recursion exactly.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mstpn.network.normalisation import check_normalisation, normalise
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["NEURON", "LayerParameters", "MSTPNNetwork"]
 
@@ -47,11 +48,14 @@ class LayerParameters:
         W, Lambda, Gamma per synapse; M = features + N.
     bias : ndarray, (N,)
     normalisation : {"none", "l2"}
+    limits : WriteLimits, optional
+        None for ideal updates.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a value is not finite, or the normalisation is unknown.
+        If shapes disagree, a value is not finite, a weight is outside the window of the
+        limits, or the normalisation is unknown.
     """
 
     weight: NDArray[np.float64]
@@ -59,6 +63,7 @@ class LayerParameters:
     gamma: NDArray[np.float64]
     bias: NDArray[np.float64]
     normalisation: str
+    limits: WriteLimits | None = None
 
     def __post_init__(self) -> None:
         check_normalisation(self.normalisation)
@@ -69,10 +74,18 @@ class LayerParameters:
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if f.name != "normalisation" and not np.isfinite(value).all():
-                raise ValueError(f"{f.name} must be finite, got NaN or infinity")
+        for name in ("weight", "decay", "gamma", "bias"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name} must be finite, got NaN or infinity")
+        limits = self.limits
+        if (
+            limits
+            and not limits.total_min <= self.weight.min() <= self.weight.max() <= limits.total_max
+        ):
+            raise ValueError(
+                f"weight must lie in the window of the limits, {limits.total_min:.4g} to "
+                f"{limits.total_max:.4g}, got {self.weight.min():.4g} to {self.weight.max():.4g}"
+            )
 
     @property
     def n_hidden(self) -> int:
@@ -126,7 +139,9 @@ class MSTPNNetwork:
             name="neurons*",
         )
         self.neurons.run_regularly(_TANH, when="after_synapses", clock=self.clock)
-        self.synapses = st_hebb.get_synapses(self.presynaptic, self.neurons, device, step_duration)
+        self.synapses = st_hebb.get_synapses(
+            self.presynaptic, self.neurons, device, step_duration, limits=parameters.limits
+        )
         self.neurons.b = parameters.bias
         st_hebb.apply_bias(
             self.synapses,

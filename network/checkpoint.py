@@ -6,6 +6,7 @@ command and seed that made it, and the versions it was made with.
 """
 
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from mstpn.network.twin import MSTPN, TwinConfig
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["Checkpoint", "CheckpointError", "atomic_write", "load_checkpoint", "save_checkpoint"]
 
@@ -84,12 +86,12 @@ def save_checkpoint(net: MSTPN, path: Path, training: Mapping[str, Any]) -> None
     training : mapping
         How the parameters were made: command, seed, steps, returns.
     """
-    tensors = {k: v.detach().float().numpy() for k, v in net.state_dict().items()}
+    tensors = {k: v.float().cpu().numpy() for k, v in net.state_dict().items()}
     del tensors["layer.decay_logit"]
-    tensors["layer.decay"] = net.layer.decay.detach().float().numpy()
+    tensors["layer.decay"] = net.layer.decay.detach().float().cpu().numpy()
     metadata = {
         "format": _FORMAT,
-        "config": asdict(net.config),
+        "config": _config_to_json(net.config),
         "tensors": {
             name: {"shape": list(value.shape), "unit": _UNITS.get(name, "1")}
             for name, value in sorted(tensors.items())
@@ -121,7 +123,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"checkpoint {path}: no such file")
     metadata = _read_metadata(path.with_suffix(".json"))
     try:
-        config = TwinConfig(**metadata["config"])
+        config = _config(metadata["config"])
         expected = _shapes(config)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"checkpoint {path.with_suffix('.json')}: config: {error}") from error
@@ -154,6 +156,20 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
         raise CheckpointError(f"checkpoint {path}: 'format' must be {_FORMAT}")
     return metadata
+
+
+def _config_to_json(config: TwinConfig) -> dict[str, Any]:
+    """JSON has no infinity, which is what limits are by default: it is left out."""
+    content = asdict(config)
+    if config.limits is not None:
+        limits = {k: v for k, v in asdict(config.limits).items() if math.isfinite(v)}
+        content["limits"] = limits
+    return content
+
+
+def _config(content: dict[str, Any]) -> TwinConfig:
+    limits = content.get("limits")
+    return TwinConfig(**content | {"limits": WriteLimits(**limits) if limits else None})
 
 
 def _shapes(config: TwinConfig) -> dict[str, tuple[int, ...]]:

@@ -44,7 +44,7 @@ def evaluate(
     Parameters
     ----------
     net : MSTPN
-        In float32.
+        In float32, on any device.
     n_games : int
     seed : int
         Sets the starts and the emulators' randomness.
@@ -62,14 +62,14 @@ def evaluate(
     seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, n_games)
     observation, _ = env.reset(seed=seeds)
     state = net.layer.initial_state(n_games)
-    keep = torch.ones(1, n_games)
+    keep = torch.ones(1, n_games, device=state.h.device)
     returns, playing = np.zeros(n_games), np.ones(n_games, bool)
     for _ in range(max_decisions):
         if not playing.any():
             break
-        x = net.front_end(torch.from_numpy(observation[:, 0].copy()))
+        x = net.front_end(torch.from_numpy(observation[:, 0].copy()).to(keep.device))
         h, state = net.layer(x[None], state, keep, fused=True)
-        actions = net.action_head(h[0]).argmax(1).numpy()
+        actions = net.action_head(h[0]).argmax(1).cpu().numpy()
         observation, rewards, ended, truncated, _ = env.step(actions)
         returns += np.where(playing, rewards, 0)
         playing &= ~(ended | truncated)

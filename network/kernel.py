@@ -1,11 +1,7 @@
 """Fused CPU kernel of the m-STPN recursion and its hand-written backward pass.
 
-For every sequence of the batch, with ``z = normalise([x(t); keep(t) h(t-1)])``::
-
-    h(t)   = tanh((W + F(t)) z(t) + b)
-    F(t+1) = Lambda * F(t) + Gamma * h(t) z(t)^T
-
-``keep(t) = 0`` starts a new game before step t: F and h are zeroed.
+The recursion is that of `mstpn.network.twin`; ``keep(t) = 0`` starts a new game before
+step t: F and h are zeroed.
 
 The backward pass needs F(t) of every step. Storing it costs N * M floats a step, so
 the forward pass keeps F only every `SEGMENT` steps and the backward pass recomputes
@@ -24,9 +20,12 @@ from numpy.typing import NDArray
 
 from mstpn.network.normalisation import NORM_FLOOR
 
-__all__ = ["SEGMENT", "backward", "forward"]
+__all__ = ["MODES", "SEGMENT", "backward", "forward"]
 
 SEGMENT = 8
+MODES = {"none": 0, "l2": 1, "stpn": 2}
+"""Numbers of the normalisations."""
+_L2, _STPN = MODES["l2"], MODES["stpn"]
 
 Array = NDArray[Any]
 """float32 or float64, all of a call alike."""
@@ -49,17 +48,46 @@ def _dot_product(p: Array, gamma: Array, z: Array) -> float:
 
 
 @numba.njit(fastmath=True, inline="never")
-def _step_trace(f: Array, decay: Array, gamma: Array, z: Array, h: float) -> None:
+def _step_trace(f: Array, decay: Array, gamma: Array, z: Array, h: float, scale: float) -> None:
     for j in range(z.shape[0]):
-        f[j] = decay[j] * f[j] + gamma[j] * (z[j] * h)
+        f[j] = decay[j] * (f[j] * scale) + gamma[j] * (z[j] * h)
 
 
 @numba.njit(fastmath=True, inline="never")
 def _step_trace_into(
-    f: Array, decay: Array, gamma: Array, z: Array, h: float, f_next: Array
+    f: Array, decay: Array, gamma: Array, z: Array, h: float, scale: float, f_next: Array
 ) -> None:
     for j in range(z.shape[0]):
-        f_next[j] = decay[j] * f[j] + gamma[j] * (z[j] * h)
+        f_next[j] = decay[j] * (f[j] * scale) + gamma[j] * (z[j] * h)
+
+
+@numba.njit(inline="never")
+def _step_trace_limited(
+    f: Array,
+    decay: Array,
+    gamma: Array,
+    z: Array,
+    h: float,
+    scale: float,
+    w: Array,
+    limits: tuple[float, float, float, float],
+    f_next: Array,
+) -> None:
+    least, most, low, high = limits
+    for j in range(z.shape[0]):
+        update = gamma[j] * (z[j] * h)
+        if abs(update) < least:
+            update = update * 0
+        update = min(max(update, -most), most)
+        f_next[j] = min(max(decay[j] * (f[j] * scale) + update, low - w[j]), high - w[j])
+
+
+@numba.njit(fastmath=True, inline="never")
+def _inverse_norm(w: Array, f: Array) -> float:
+    square = w.dtype.type(0)
+    for j in range(w.shape[0]):
+        square += (w[j] + f[j]) * (w[j] + f[j])
+    return w.dtype.type(1) / max(w.dtype.type(math.sqrt(square)), w.dtype.type(NORM_FLOOR))
 
 
 @numba.njit(fastmath=True, inline="never")
@@ -69,9 +97,9 @@ def _add_dz(dz: Array, w: Array, f: Array, p: Array, gamma: Array, da: float, h:
 
 
 @numba.njit(fastmath=True, inline="never")
-def _add_ddecay(ddecay: Array, p: Array, f: Array) -> None:
+def _add_ddecay(ddecay: Array, p: Array, f: Array, scale: float) -> None:
     for j in range(p.shape[0]):
-        ddecay[j] += p[j] * f[j]
+        ddecay[j] += p[j] * (f[j] * scale)
 
 
 @numba.njit(fastmath=True, inline="never")
@@ -81,9 +109,15 @@ def _add_dgamma(dgamma: Array, p: Array, z: Array, h: float) -> None:
 
 
 @numba.njit(fastmath=True, inline="never")
-def _step_adjoint(p: Array, decay: Array, z: Array, da: float) -> None:
+def _step_adjoint(p: Array, decay: Array, z: Array, da: float, scale: float) -> None:
     for j in range(p.shape[0]):
-        p[j] = decay[j] * p[j] + da * z[j]
+        p[j] = decay[j] * (p[j] * scale) + da * z[j]
+
+
+@numba.njit(fastmath=True, inline="never")
+def _add_through_norm(p: Array, w: Array, f: Array, factor: float) -> None:
+    for j in range(p.shape[0]):
+        p[j] += factor * (w[j] + f[j])
 
 
 @numba.njit(fastmath=True, inline="never")
@@ -116,7 +150,8 @@ def forward(
     decay: Array,
     gamma: Array,
     bias: Array,
-    normalise: bool,
+    mode: int,
+    limits: tuple[float, float, float, float] | None,
     n_kept: int,
 ) -> tuple[Array, Array]:
     """Run the recursion.
@@ -131,8 +166,10 @@ def forward(
         0 where a new game starts at that step, else 1.
     weight, decay, gamma : (N, I + N)
     bias : (N,)
-    normalise : bool
-        Divide z by its Euclidean norm.
+    mode : int
+        One of `MODES`.
+    limits : tuple of float or None
+        Fields of a `WriteLimits`.
     n_kept : int
         How many snapshots of F to keep: ``ceil(T / SEGMENT)`` for a later backward
         pass, 0 for none.
@@ -149,6 +186,8 @@ def forward(
     kept = np.empty((n_kept, n_batch, n_out, n_pre), x.dtype)
     for b in numba.prange(n_batch):
         z = np.empty(n_pre, x.dtype)
+        row = np.empty(n_pre, x.dtype)
+        scale = x.dtype.type(1)
         h = h0[b].copy()
         for t in range(n_steps):
             if keep[t, b] == 0:
@@ -156,10 +195,19 @@ def forward(
                 h[:] = 0
             if n_kept > 0 and t % SEGMENT == 0:
                 kept[t // SEGMENT, b] = trace[b]
-            _presynaptic(x[t, b], h, normalise, z)
+            _presynaptic(x[t, b], h, mode == _L2, z)
             for i in range(n_out):
-                h[i] = np.tanh(_dot_sum(weight[i], trace[b, i], z) + bias[i])
-                _step_trace(trace[b, i], decay[i], gamma[i], z, h[i])
+                f = trace[b, i]
+                if mode == _STPN:
+                    scale = _inverse_norm(weight[i], f)
+                h[i] = np.tanh(_dot_sum(weight[i], f, z) * scale + bias[i])
+                if limits is None:
+                    _step_trace(f, decay[i], gamma[i], z, h[i], scale)
+                else:
+                    _step_trace_limited(
+                        f, decay[i], gamma[i], z, h[i], scale, weight[i], limits, row
+                    )
+                    f[:] = row
             h_all[t, b] = h
     return h_all, kept
 
@@ -176,25 +224,32 @@ def backward(
     gamma: Array,
     h_all: Array,
     kept: Array,
-    normalise: bool,
+    mode: int,
+    limits: tuple[float, float, float, float] | None,
 ) -> tuple[Array, ...]:
     """Gradients of the recursion, given those of its outputs h and F(T).
 
-    Shapes as in `forward`.
+    Shapes as in `forward`. Limits are passed straight through: gradients are those of the
+    ideal update, taken at the limited F.
 
     Returns
     -------
     dx, dh0, dtrace0, ddecay, dgamma
         As the arguments they belong to.
-    da : (T, B, N)
-        Gradient of the sum inside tanh, of which those of W and b are plain products.
+    dbias : (N,)
+    ds : (T, B, N)
+        Gradient of (W + F) z, of which that of W is a plain product.
+    dweight : (N, M)
+        What W gets on top of that, through STPN's norm; empty in other modes.
     """
     n_steps, n_batch, n_in = x.shape
     n_out, n_pre = weight.shape
     one = x.dtype.type(1)
     dx = np.empty_like(x)
     dh0 = np.empty_like(h0)
-    da_all = np.empty_like(h_all)
+    ds_all = np.empty_like(h_all)
+    dbias = np.zeros((n_batch, n_out), x.dtype)
+    dweight = np.zeros((n_batch if mode == _STPN else 0, n_out, n_pre), x.dtype)
     dtrace = grad_trace.copy()
     ddecay = np.zeros((n_batch, n_out, n_pre), x.dtype)
     dgamma = np.zeros((n_batch, n_out, n_pre), x.dtype)
@@ -202,6 +257,7 @@ def backward(
         history = np.empty((SEGMENT, n_out, n_pre), x.dtype)
         z = np.empty((SEGMENT, n_pre), x.dtype)
         norm = np.empty(SEGMENT, x.dtype)
+        scale = one
         dz = np.empty(n_pre, x.dtype)
         dh = np.zeros(n_out, x.dtype)
         zero = np.zeros(n_out, x.dtype)
@@ -218,16 +274,22 @@ def backward(
                     h_before = h0[b]
                 else:
                     h_before = h_all[t - 1, b]
-                norm[s] = _presynaptic(x[t, b], h_before, normalise, z[s])
+                norm[s] = _presynaptic(x[t, b], h_before, mode == _L2, z[s])
                 if s + 1 == length:
                     break
                 if keep[t + 1, b] == 0:
                     history[s + 1] = 0
                     continue
                 for i in range(n_out):
-                    _step_trace_into(
-                        history[s, i], decay[i], gamma[i], z[s], h_all[t, b, i], history[s + 1, i]
-                    )
+                    f, f_next, h = history[s, i], history[s + 1, i], h_all[t, b, i]
+                    if mode == _STPN:
+                        scale = _inverse_norm(weight[i], f)
+                    if limits is None:
+                        _step_trace_into(f, decay[i], gamma[i], z[s], h, scale, f_next)
+                    else:
+                        _step_trace_limited(
+                            f, decay[i], gamma[i], z[s], h, scale, weight[i], limits, f_next
+                        )
             for s in range(length - 1, -1, -1):
                 t = start + s
                 dz[:] = 0
@@ -236,12 +298,23 @@ def backward(
                     h = h_all[t, b, i]
                     da = grad_h[t, b, i] + dh[i] + _dot_product(p[i], gamma[i], z[s])
                     da *= one - h * h
-                    da_all[t, b, i] = da
-                    _add_dz(dz, weight[i], f, p[i], gamma[i], da, h)
-                    _add_ddecay(ddecay[b, i], p[i], f)
+                    dbias[b, i] += da
+                    through_norm = one * 0
+                    if mode == _STPN:
+                        scale = _inverse_norm(weight[i], f)
+                        through_norm = -(scale**3) * (
+                            _dot_product(p[i], decay[i], f) + da * _dot_sum(weight[i], f, z[s])
+                        )
+                    ds = da * scale
+                    ds_all[t, b, i] = ds
+                    _add_dz(dz, weight[i], f, p[i], gamma[i], ds, h)
+                    _add_ddecay(ddecay[b, i], p[i], f, scale)
                     _add_dgamma(dgamma[b, i], p[i], z[s], h)
-                    _step_adjoint(p[i], decay[i], z[s], da)
-                if normalise:
+                    _step_adjoint(p[i], decay[i], z[s], ds, scale)
+                    if mode == _STPN:
+                        _add_through_norm(p[i], weight[i], f, through_norm)
+                        _add_through_norm(dweight[b, i], weight[i], f, through_norm)
+                if mode == _L2:
                     along = np.dot(dz, z[s])
                     dz[:] = (dz - along * z[s]) / norm[s]
                 dx[t, b] = dz[:n_in]
@@ -251,4 +324,4 @@ def backward(
                 else:
                     dh[:] = dz[n_in:]
         dh0[b] = dh
-    return dx, dh0, dtrace, ddecay.sum(0), dgamma.sum(0), da_all
+    return dx, dh0, dtrace, ddecay.sum(0), dgamma.sum(0), dbias.sum(0), ds_all, dweight.sum(0)

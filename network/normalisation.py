@@ -4,6 +4,7 @@
 STPN's division by the norm of W + F, which no crossbar can do.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def normalise(z: NDArray[Any], how: str) -> NDArray[Any]:
     return z if how == "none" else z / max(float(np.linalg.norm(z)), NORM_FLOOR)
 
 
-def check_normalisation(how: str) -> None:
-    """Raise ValueError if `how` is none of `NORMALISATIONS`."""
-    if how not in NORMALISATIONS:
-        raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {how!r}")
+def check_normalisation(how: str, allowed: Sequence[str] = NORMALISATIONS) -> None:
+    """Raise ValueError if `how` is not allowed."""
+    if how not in allowed:
+        raise ValueError(f"normalisation must be one of {', '.join(allowed)}, got {how!r}")

@@ -1,134 +1,85 @@
-"""Train the m-STPN agent on Pong with recurrent PPO.
+"""Train the m-STPN agent on Pong by reinforcement learning.
 
-    python -m mstpn.network.train --total-steps 3500000 --out runs/pong
+    python -m mstpn.network.train --total-steps 4000000 --out runs/pong
 
 The state (h, F) is carried from one rollout to the next and zeroed when a game ends;
-minibatches are whole sequences of some of the environments. The Lambda range is kept by
-the twin's parametrisation, the weights' range by clamping after every update. By default
-the device's own range of Lambda, and weights well inside its conductance window.
+minibatches are whole sequences of some of the games. The range of Lambda is kept by the
+twin's parametrisation, the weights' range by clamping after every update. By default the
+device's own range of Lambda, and weights well inside its conductance window.
 
-PPO: Schulman et al., arXiv 1707.06347; the form for recurrent Atari agents follows
-CleanRL's `ppo_atari_lstm`.
+The folder gets `last` and `best` (by greedy evaluation games) as checkpoints, the log, and
+`state.safetensors`, from which `--resume` goes on: parameters, optimiser, schedule and
+curve continue; the games start anew, from seeds that follow from the seed and the step.
 """
 
-import argparse
 import ctypes
 import json
-import shlex
 import signal
-import sys
 import time
 from collections import deque
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.nn import functional
 from tqdm import tqdm
 
 from mstpn.network.checkpoint import atomic_write, save_checkpoint
-from mstpn.network.evaluate import pong_environments
+from mstpn.network.evaluate import evaluate, pong_environments
+from mstpn.network.options import MAY_CHANGE, Options, parse_options
+from mstpn.network.ppo import Rollout, advantages, losses, total_loss
+from mstpn.network.training_log import TrainingLog
 from mstpn.network.twin import MSTPN, State, TwinConfig
-from mstpn.synapses.memristor import Memristor
 
-__all__ = ["Options", "keep_freed_memory", "main", "train"]
-
-_MAY_CHANGE = (
-    "out", "resume", "save_minutes", "total_steps", "learning_rate", "activity_penalty"
-)  # fmt: skip
-"""Options that a resumed training may have otherwise than the stopped one."""
-
-
-_DEVICE = Memristor.from_file()
-
-
-@dataclass(frozen=True)
-class Options:
-    """Every hyper-parameter; each is also a command-line option of the same name."""
-
-    out: str = "runs/pong"
-    seed: int = 0
-    total_steps: int = 3_500_000
-    n_envs: int = 16
-    rollout_length: int = 64
-    n_minibatches: int = 2
-    n_epochs: int = 3
-    learning_rate: float = 5e-4
-    discount: float = 0.99
-    gae_lambda: float = 0.95
-    clip: float = 0.1
-    entropy_coefficient: float = 0.01
-    value_coefficient: float = 0.5
-    gradient_clip: float = 0.5
-    activity_penalty: float = 0.0
-    """Weight of the mean conv feature in the loss, reached linearly over the training."""
-    normalisation: str = "none"
-    n_hidden: int = 64
-    decay_min: float = _DEVICE.decay_min
-    decay_max: float = _DEVICE.decay_max
-    weight_min: float = -1.0
-    weight_max: float = 1.0
-    save_minutes: float = 3.0
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("total_steps", "n_envs", "rollout_length", "n_minibatches", "n_epochs"):
-            if getattr(self, name) < 1:
-                option = name.replace("_", "-")
-                raise ValueError(f"{option} must be at least 1, got {getattr(self, name)}")
-        if self.n_envs % self.n_minibatches:
-            raise ValueError(
-                f"n-minibatches must divide n-envs, got {self.n_minibatches} and {self.n_envs}"
-            )
-
-
-@dataclass
-class Rollout:
-    """One rollout of T steps of B environments, with what the update needs."""
-
-    state: State
-    frames: Tensor
-    keep: Tensor
-    actions: Tensor
-    log_probs: Tensor
-    values: Tensor
-    rewards: Tensor
-    done: Tensor
+__all__ = ["Trainer", "keep_freed_memory", "main"]
 
 
 class Trainer:
-    """Recurrent PPO; `run` is the whole training."""
+    """Recurrent PPO or A2C; `run` is the whole training.
+
+    Parameters
+    ----------
+    options : Options
+
+    Raises
+    ------
+    ValueError
+        If the folder holds another training, or none to resume, or there is no such device.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = o = options
+        if o.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device: cuda was asked for, but torch finds no CUDA GPU")
         keep_freed_memory()
         torch.manual_seed(o.seed)
+        self.device = torch.device(o.device)
         self.generator = torch.Generator().manual_seed(o.seed)
         self.env = pong_environments(o.n_envs)
         n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
-        self.net = MSTPN(
-            TwinConfig(o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max)
+        config = TwinConfig(
+            o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits
         )
+        self.net = MSTPN(config).to(self.device)
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=o.learning_rate, eps=1e-5)
         self.step = 0
         self.returns: deque[float] = deque(maxlen=100)
         self.best = -np.inf
         self.folder = Path(o.out)
         self.elapsed = 0.0
-        command = f"python -m mstpn.network.train {shlex.join(sys.argv[1:])}"
-        self.history: list[dict[str, Any]] = [{"command": command, "from_step": 0}]
+        self.history: list[dict[str, Any]] = [{"command": o.command, "from_step": 0}]
         if o.resume:
             self._restore()
         elif (self.folder / "state.safetensors").exists():
             raise ValueError(f"{self.folder} holds a training: say --resume, or another --out")
+        self.log = TrainingLog(self.folder, self.step)
         self.frames = self._reset()
         self.state = self.net.layer.initial_state(o.n_envs)
-        self.done = torch.zeros(o.n_envs)
+        self.done = torch.zeros(o.n_envs, device=self.device)
         self.game_return = np.zeros(o.n_envs)
 
     def run(self) -> None:
@@ -141,157 +92,136 @@ class Trainer:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda received, _frame: stopped.append(received))
         last_save = started = time.monotonic()
-        already = self.elapsed
+        already, per_update = self.elapsed, o.n_envs * o.rollout_length
         with tqdm(total=o.total_steps, initial=self.step, unit="step", disable=None) as bar:
             while self.step < o.total_steps and not stopped:
                 rollout = self._collect()
-                losses = self._update(rollout)
-                self.step += o.n_envs * o.rollout_length
+                record = self._update(rollout) | self._limited(rollout)
+                self.step += per_update
                 self.elapsed = already + time.monotonic() - started
-                self._log(losses)
-                bar.update(o.n_envs * o.rollout_length)
-                bar.set_postfix(mean_return=self._mean_return(), refresh=False)
+                self._log(record)
+                bar.update(per_update)
+                bar.set_postfix(mean_return=self.mean_return(), refresh=False)
+                if o.evaluation_steps and self.step % o.evaluation_steps < per_update:
+                    self._evaluate()
                 if time.monotonic() - last_save > 60 * o.save_minutes:
                     self._save()
                     last_save = time.monotonic()
         self._save()
-        print(self._summary())
+        self.log.close()
 
-    def _summary(self) -> str:
-        state = "finished" if self.step >= self.options.total_steps else "stopped"
-        return (
-            f"{state} after {self.step:,} steps and {self.elapsed / 60:.1f} min: mean return "
-            f"{self._mean_return():+.2f} in the last {len(self.returns)} games; "
-            f"weights in {self.folder}"
-        )
+    def summary(self) -> dict[str, Any]:
+        """What the training came to."""
+        return {
+            "finished": self.step >= self.options.total_steps,
+            "steps": self.step,
+            "seconds": round(self.elapsed, 1),
+            "mean_return_last_100": self.mean_return() if self.returns else None,
+            "best": self.best if np.isfinite(self.best) else None,
+            "folder": str(self.folder),
+        }
 
     @torch.no_grad()
     def _collect(self) -> Rollout:
-        o, net = self.options, self.net
+        net = self.net
         start = State(self.state.h.clone(), self.state.trace.clone())
         columns: list[tuple[Tensor, ...]] = []
-        for _ in range(o.rollout_length):
+        for _ in range(self.options.rollout_length):
             frames, keep = self.frames, 1 - self.done
             x = net.front_end(frames)
             h, self.state = net.layer(x[None], self.state, keep[None], fused=True)
             logits, value = net.heads(h[0])
             log_prob = logits.log_softmax(1)
-            action = torch.multinomial(log_prob.exp(), 1, generator=self.generator)[:, 0]
-            observation, reward, ended, truncated, _ = self.env.step(action.numpy())
-            self.frames = torch.from_numpy(observation[:, 0].copy())
-            done = ended | truncated
-            self.game_return += reward
-            self.returns.extend(self.game_return[done])
-            self.game_return[done] = 0
-            self.done = torch.from_numpy(done.astype(np.float32))
-            columns.append(
-                (
-                    frames,
-                    keep,
-                    action,
-                    log_prob.gather(1, action[:, None])[:, 0],
-                    value,
-                    torch.from_numpy(reward.astype(np.float32)),
-                    self.done,
-                )
-            )
+            action = torch.multinomial(log_prob.exp().cpu(), 1, generator=self.generator)
+            reward = self._act(action[:, 0])
+            action = action.to(self.device)
+            chosen = log_prob.gather(1, action)[:, 0]
+            columns.append((frames, keep, action[:, 0], chosen, value, reward, self.done))
         stacked = [torch.stack(column) for column in zip(*columns, strict=True)]
         return Rollout(start, *stacked)
 
-    def _advantages(self, rollout: Rollout) -> Tensor:
-        o, net = self.options, self.net
-        with torch.no_grad():
-            x = net.front_end(self.frames)
-            h, _ = net.layer(x[None], self.state, 1 - self.done[None], fused=True)
-            next_value = net.heads(h[0])[1]
-        advantages = torch.empty_like(rollout.values)
-        running = torch.zeros(o.n_envs)
-        for t in reversed(range(o.rollout_length)):
-            alive = 1 - rollout.done[t]
-            delta = rollout.rewards[t] + o.discount * alive * next_value - rollout.values[t]
-            running = delta + o.discount * o.gae_lambda * alive * running
-            advantages[t] = running
-            next_value = rollout.values[t]
-        return advantages
+    def _act(self, action: Tensor) -> Tensor:
+        """Play one decision of every game; return the rewards."""
+        observation, reward, ended, truncated, _ = self.env.step(action.numpy())
+        self.frames = self._to_device(observation[:, 0])
+        done = ended | truncated
+        self.game_return += reward
+        self.returns.extend(self.game_return[done])
+        self.game_return[done] = 0
+        self.done = self._to_device(done.astype(np.float32))
+        return self._to_device(reward.astype(np.float32))
 
     def _update(self, rollout: Rollout) -> dict[str, float]:
         o = self.options
         progress = self.step / o.total_steps
         for group in self.optimiser.param_groups:
             group["lr"] = o.learning_rate * (1 - progress)
-        advantages = self._advantages(rollout)
-        targets = advantages + rollout.values
+        advantage = advantages(rollout, self._next_value(), o.discount, o.gae_lambda)
+        n_epochs, n_parts = (o.n_epochs, o.n_minibatches) if o.algorithm == "ppo" else (1, 1)
         sums: dict[str, float] = {}
-        for _ in range(o.n_epochs):
-            order = torch.randperm(o.n_envs, generator=self.generator)
-            for which in order.chunk(o.n_minibatches):
-                losses = self._losses(rollout, advantages, targets, which)
-                loss = (
-                    losses["policy"]
-                    + o.value_coefficient * losses["value"]
-                    - o.entropy_coefficient * losses["entropy"]
-                    + o.activity_penalty * progress * losses["mean_feature"]
-                )
+        for _ in range(n_epochs):
+            order = torch.randperm(o.n_envs, generator=self.generator).to(self.device)
+            for which in order.chunk(n_parts):
+                terms = losses(self.net, rollout, advantage, which, o)
                 self.optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                total_loss(terms, o, progress).backward()
                 nn.utils.clip_grad_norm_(self.net.parameters(), o.gradient_clip)
                 self.optimiser.step()
                 with torch.no_grad():
                     self.net.layer.weight.clamp_(o.weight_min, o.weight_max)
-                for name, value in losses.items():
+                for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
-        n_updates = o.n_epochs * o.n_minibatches
-        return {name: total / n_updates for name, total in sums.items()}
+        return {name: total / (n_epochs * n_parts) for name, total in sums.items()}
 
-    def _losses(
-        self, rollout: Rollout, advantages: Tensor, targets: Tensor, which: Tensor
-    ) -> dict[str, Tensor]:
-        o, net = self.options, self.net
-        frames = rollout.frames[:, which]
-        x = net.front_end(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        state = State(*(s[which] for s in rollout.state))
-        h, _ = net.layer(x, state, rollout.keep[:, which], fused=True)
-        logits, values = net.heads(h)
-        log_probs = logits.log_softmax(2)
-        chosen = log_probs.gather(2, rollout.actions[:, which, None])[..., 0]
-        ratio = (chosen - rollout.log_probs[:, which]).exp()
-        advantage = advantages[:, which]
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        clipped = ratio.clamp(1 - o.clip, 1 + o.clip)
-        return {
-            "policy": -torch.min(advantage * ratio, advantage * clipped).mean(),
-            "value": 0.5 * functional.mse_loss(values, targets[:, which]),
-            "entropy": -(log_probs * log_probs.exp()).sum(2).mean(),
-            "mean_feature": x.mean(),
-            "active_fraction": (x.detach() > 0).float().mean(),
-        }
+    @torch.no_grad()
+    def _limited(self, rollout: Rollout) -> dict[str, float]:
+        """How often the device's limits bite, in the first game of some rollouts."""
+        every = 64
+        if self.step // (self.options.n_envs * self.options.rollout_length) % every:
+            return {}
+        x = self.net.front_end(rollout.frames[:, 0])[:, None]
+        state = State(*(s[:1] for s in rollout.state))
+        return self.net.layer.limited_fractions(x, state, rollout.keep[:, :1])
 
-    def _mean_return(self) -> float:
+    @torch.no_grad()
+    def _next_value(self) -> Tensor:
+        x = self.net.front_end(self.frames)
+        h, _ = self.net.layer(x[None], self.state, 1 - self.done[None], fused=True)
+        return self.net.heads(h[0])[1]
+
+    def mean_return(self) -> float:
+        """Of the last 100 games of the sampled policy; NaN before the first one ended."""
         return float(np.mean(self.returns)) if self.returns else float("nan")
 
-    def _log(self, losses: dict[str, float]) -> None:
-        record = {
-            "step": self.step,
-            "seconds": round(self.elapsed, 1),
-            "mean_return": round(self._mean_return(), 3),
-        } | {name: round(value, 5) for name, value in losses.items()}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "log.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
+    def _log(self, record: dict[str, float]) -> None:
+        numbers = {"seconds": round(self.elapsed, 1), "mean_return": round(self.mean_return(), 3)}
+        self.log.write(self.step, numbers | {k: round(v, 5) for k, v in record.items()})
 
-    def _save(self) -> None:
-        training = {
+    def _evaluate(self) -> None:
+        returns = evaluate(self.net, self.options.evaluation_games, seed=self.options.seed)
+        mean = float(returns.mean())
+        self.log.write(self.step, {"evaluation": mean, "evaluation_worst": float(returns.min())})
+        self._keep_if_best(mean)
+
+    def _keep_if_best(self, score: float) -> None:
+        if score > self.best:
+            self.best = score
+            save_checkpoint(self.net, self.folder / "best.safetensors", self._training())
+
+    def _training(self) -> dict[str, Any]:
+        return {
             "command": self.history[-1]["command"],
             "history": self.history,
             "options": asdict(self.options),
             "steps": self.step,
             "seconds": self.elapsed,
-            "mean_return_last_100": self._mean_return(),
+            "mean_return_last_100": self.mean_return(),
         }
-        save_checkpoint(self.net, self.folder / "last.safetensors", training)
-        if self._mean_return() > self.best and len(self.returns) == 100:
-            self.best = self._mean_return()
-            save_checkpoint(self.net, self.folder / "best.safetensors", training)
+
+    def _save(self) -> None:
+        save_checkpoint(self.net, self.folder / "last.safetensors", self._training())
+        if not self.options.evaluation_steps and len(self.returns) == self.returns.maxlen:
+            self._keep_if_best(self.mean_return())
         tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
@@ -309,14 +239,14 @@ class Trainer:
     def _restore(self) -> None:
         path = self.folder / "state.safetensors"
         try:
-            tensors = load_file(path)
+            tensors = load_file(path, device=self.options.device)
             with path.open("rb") as file:
                 header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         except (OSError, SafetensorError) as error:
             raise ValueError(f"{path}: {error}") from error
         scalars = json.loads(header["__metadata__"]["trainer"])
         for name, value in asdict(self.options).items():
-            if name not in _MAY_CHANGE and scalars["options"][name] != value:
+            if name not in MAY_CHANGE and scalars["options"][name] != value:
                 raise ValueError(
                     f"{path}: {name} is {value}, but {scalars['options'][name]} in the folder"
                 )
@@ -333,22 +263,17 @@ class Trainer:
         self.returns.extend(scalars["returns"])
         self.history = [*scalars["history"], *self.history]
         self.history[-1]["from_step"] = self.step
-        self._forget_after(self.step)
         self.generator.manual_seed(self.options.seed + self.step)
-
-    def _forget_after(self, step: int) -> None:
-        """Drop what the log says of steps that were lost with the last stop."""
-        path = self.folder / "log.jsonl"
-        lines = path.read_text().splitlines(keepends=True)
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        atomic_write(path, "".join(kept).encode())
 
     def _reset(self) -> Tensor:
         seeds = np.random.default_rng([self.options.seed, self.step]).integers(
             0, 2**31 - 1, self.options.n_envs
         )
         observation, _ = self.env.reset(seed=seeds)
-        return torch.from_numpy(observation[:, 0].copy())
+        return self._to_device(observation[:, 0])
+
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array.copy()).to(self.device)
 
 
 def keep_freed_memory() -> None:
@@ -362,35 +287,22 @@ def keep_freed_memory() -> None:
     libc.mallopt(m_trim_threshold, 2**31 - 1)
 
 
-def train(options: Options) -> None:
-    """Run one training.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range, or the folder holds another training.
-    """
-    Trainer(options).run()
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Command line: one option per field of `Options`."""
-    parser = _Parser(description="Train the m-STPN agent on Pong.")
-    for field in fields(Options):
-        name = "--" + field.name.replace("_", "-")
-        if field.type is bool:
-            parser.add_argument(name, action="store_true")
-        else:
-            parser.add_argument(name, type=field.type, default=field.default, metavar="")
+    options, parser = parse_options(arguments)
     try:
-        train(Options(**vars(parser.parse_args(arguments))))
-    except ValueError as error:
+        trainer = Trainer(options)
+        trainer.run()
+        summary = trainer.summary()
+        if options.json:
+            atomic_write(Path(options.json), json.dumps(summary, indent=1).encode())
+    except (ValueError, OSError) as error:
         parser.error(str(error))
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"mstpn.network.train: {message}\n")
+    print(
+        f"{'finished' if summary['finished'] else 'stopped'} after {summary['steps']:,} steps and "
+        f"{summary['seconds'] / 60:.1f} min, {len(trainer.returns)} last games: mean return "
+        f"{trainer.mean_return():+.2f}; weights in {summary['folder']}"
+    )
 
 
 if __name__ == "__main__":

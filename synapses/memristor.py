@@ -28,6 +28,8 @@ import numpy as np
 from brian2.units import Quantity, Unit, allunits
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
+from mstpn.synapses.write_limits import WriteLimits
+
 __all__ = ["DEFAULT_DEVICE", "PROVENANCES", "Constant", "DeviceError", "Memristor"]
 
 DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
@@ -83,6 +85,7 @@ class Memristor:
     decay_max: float = field(metadata={"unit": "1"})
     decay_half_voltage: Quantity = field(metadata={"unit": "volt"})
     decay_slope_voltage: Quantity = field(metadata={"unit": "volt"})
+    pulse_voltage_min: Quantity = field(metadata={"unit": "volt"})
     pulse_voltage: Quantity = field(metadata={"unit": "volt"})
     pulse_width: Quantity = field(metadata={"unit": "second"})
     pulse_conductance: Quantity = field(metadata={"unit": "siemens"})
@@ -110,6 +113,7 @@ class Memristor:
         self._check_order("bias_voltage_min", "bias_voltage_max")
         self._check_order("conductance_min", "conductance_max")
         self._check_order("decay_min", "decay_max")
+        self._check_order("pulse_voltage_min", "pulse_voltage")
         if self.decay_max >= 1:
             raise DeviceError(f"decay_max must be below 1, got {self.decay_max}")
         if self.set_fraction > 1:
@@ -176,6 +180,29 @@ class Memristor:
     def energy_exponent(self) -> float:
         """Exponent of the pulse energy as a power of the update (Fig. 4e)."""
         return self.pulse_energy_exponent / self.pulse_conductance_exponent
+
+    def write_limits(
+        self, *, smallest: bool = True, largest: bool = True, window: bool = True
+    ) -> WriteLimits:
+        """What this device's pulses can do to F.
+
+        Parameters
+        ----------
+        smallest : bool
+            Updates below that of a pulse of `pulse_voltage_min` are not issued.
+        largest : bool
+            Updates are bounded by that of the reference pulse.
+        window : bool
+            W + F stays between `conductance_min` and `conductance_max`.
+        """
+        found: dict[str, float] = {}
+        if smallest:
+            found["delta_f_min"] = float(self.pulse_delta(self.pulse_voltage_min, self.pulse_width))
+        if largest:
+            found["delta_f_max"] = self.delta_f_max
+        if window:
+            found |= {"total_min": self.weight_min, "total_max": self.weight_max}
+        return WriteLimits(**found)
 
     def conductance(self, weight: Any) -> Quantity:
         """Conductance at total weight W + F."""

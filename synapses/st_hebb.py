@@ -27,6 +27,7 @@ from brian2 import Clock, Equations, NeuronGroup, Synapses
 from brian2.units import Quantity, volt
 
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
     "CLOCK_DRIVEN",
@@ -34,6 +35,7 @@ __all__ = [
     "PRESYNAPTIC",
     "READ",
     "WRITE",
+    "WRITE_LIMITED",
     "apply_bias",
     "constants",
     "get_presynaptic",
@@ -86,6 +88,17 @@ WRITE = """
 """The Hebbian pulse of the last step. Its energy is a power law of |dF| = |Gamma| |h| |z|,
 so it is the product of three powers, none of which has to be taken per synapse and event."""
 
+WRITE_LIMITED = """
+    wanted = Gamma*h_post*z_last_pre
+    issued = int(abs(wanted) >= dF_min)
+    F_new = clip(F + issued*clip(wanted, -dF_max, dF_max), S_min - W, S_max - W)
+    dF = F_new - F
+    F = F_new
+    E_pulse += issued*clip(E_unit*h_power_post*z_power_pre, 0*joule, E_max)
+"""
+"""The same pulse within a device's limits: none that is too small, none above dF_max, and
+W + F within its window. What is issued is paid for, also where F cannot move any more."""
+
 READ = """
     G_read = G_offset + kappa*(W + F)
     I_post += V_read*G_read*z_pre
@@ -93,14 +106,13 @@ READ = """
 """
 """The read current; an input is read for |z| read durations, with the polarity of z."""
 
-_ON_EVENT = {
-    "event-driven": WRITE + "    F_in += dF\n" + READ,
-    "clock-driven": WRITE + READ,
-}
+_AFTER_WRITE = {"event-driven": "    F_in += dF\n", "clock-driven": ""}
 _EQUATIONS = {"event-driven": EVENT_DRIVEN, "clock-driven": CLOCK_DRIVEN}
 
 
-def constants(device: Memristor, step_duration: Quantity) -> dict[str, Any]:
+def constants(
+    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
+) -> dict[str, Any]:
     """Namespace of the equations.
 
     Parameters
@@ -108,7 +120,10 @@ def constants(device: Memristor, step_duration: Quantity) -> dict[str, Any]:
     device : Memristor
     step_duration : Quantity, second
         Time of one network step, to which Lambda refers.
+    limits : WriteLimits, optional
+        Those of `WRITE_LIMITED`.
     """
+    limits = limits or WriteLimits()
     return {
         "G_offset": device.offset_conductance,
         "kappa": device.weight_conductance,
@@ -120,6 +135,11 @@ def constants(device: Memristor, step_duration: Quantity) -> dict[str, Any]:
         "dF_0": device.delta_f_max,
         "energy_exponent": device.energy_exponent,
         "T_step": step_duration,
+        "dF_min": limits.delta_f_min,
+        "dF_max": limits.delta_f_max,
+        "S_min": limits.total_min,
+        "S_max": limits.total_max,
+        "E_max": device.pulse_energy_for(limits.delta_f_max),
     }
 
 
@@ -163,6 +183,7 @@ def get_synapses(
     step_duration: Quantity,
     *,
     form: Literal["event-driven", "clock-driven"] = "event-driven",
+    limits: WriteLimits | None = None,
     method: str = "rk4",
     name: str = "synapses*",
 ) -> Synapses:
@@ -178,6 +199,8 @@ def get_synapses(
     device : Memristor
     step_duration : Quantity, second
     form : {"event-driven", "clock-driven"}
+    limits : WriteLimits, optional
+        Pulses follow `WRITE_LIMITED` instead of `WRITE`.
     method : str
         Integration method of the clock-driven form.
     name : str
@@ -191,11 +214,11 @@ def get_synapses(
         presynaptic,
         postsynaptic,
         _EQUATIONS[form],
-        on_pre=_ON_EVENT[form],
+        on_pre=(WRITE_LIMITED if limits else WRITE) + _AFTER_WRITE[form] + READ,
         on_event="driven",
         method=method,
         clock=presynaptic.clock,
-        namespace=constants(device, step_duration),
+        namespace=constants(device, step_duration, limits),
         name=name,
     )
     if form == "clock-driven":

@@ -60,6 +60,51 @@ class Recursion:
         return h
 
 
+class LimitedRecursion(Recursion):
+    """The recursion under limits of the device's pulses, synapse by synapse.
+
+    An update below `least` in size is not issued, one above `most` is issued at `most`;
+    W + F stays in [low, high]. Energy is paid for what is issued.
+    """
+
+    def __init__(
+        self, *parameters: Array, limits: tuple[float, float, float, float], d: Device | None = None
+    ) -> None:
+        super().__init__(*parameters)
+        self.limits, self.d = limits, d
+
+    def step(self, x: Array) -> Array:
+        least, most, low, high = self.limits
+        z = np.concatenate([x, self.h])
+        self.h = np.tanh((self.weight + self.trace) @ z + self.bias)
+        for i, j in np.ndindex(*self.weight.shape):
+            update = self.gamma[i, j] * self.h[i] * z[j]
+            if abs(update) < least:
+                update = 0.0
+            elif abs(update) > most:
+                update = np.copysign(most, update)
+            if self.d is not None:
+                size = abs(update) / self.d.df_max
+                self.pulse_j += self.d.e_pulse * size**self.d.energy_exponent
+            total = self.weight[i, j] + self.decay[i, j] * self.trace[i, j] + update
+            self.trace[i, j] = sorted((low, total, high))[1] - self.weight[i, j]
+        return self.h
+
+
+def stpn_step(
+    x: Array, h: Array, trace: Array, weight: Array, decay: Array, gamma: Array, bias: Array
+) -> tuple[Array, Array]:
+    """One step of STPN's own layer (Rodriguez et al., ICML 2022), unit by unit."""
+    z = np.concatenate([x, h])
+    after, out = np.empty_like(trace), np.empty_like(h)
+    for i in range(len(h)):
+        total = weight[i] + trace[i]
+        norm = np.sqrt(total @ total)
+        out[i] = np.tanh(total @ z / norm + bias[i])
+        after[i] = decay[i] * trace[i] / norm + gamma[i] * out[i] * z
+    return out, after
+
+
 @dataclass
 class DenseLedger:
     """A game integrated with every synapse in every frame, from h and z as recorded."""

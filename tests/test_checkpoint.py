@@ -21,6 +21,7 @@ from mstpn.network.checkpoint import (
 )
 from mstpn.network.twin import MSTPN, TwinConfig
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 Tensors = dict[str, Any]
 
@@ -35,7 +36,8 @@ def path(tmp_path: Path) -> Path:
 
 def test_twin_of_a_checkpoint_is_the_twin_that_was_saved(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    net = MSTPN(TwinConfig(5, 6, "l2", 0.08, 0.92))
+    limits = WriteLimits(delta_f_min=0.01, total_max=4.0)
+    net = MSTPN(TwinConfig(5, 6, "l2", 0.08, 0.92, limits))
     save_checkpoint(net, tmp_path / "a.safetensors", {})
     back = load_checkpoint(tmp_path / "a.safetensors").twin()
     for name, value in net.state_dict().items():

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 DEVICE = Memristor.from_file()
 voltages = st.floats(0, 0.6)
@@ -166,6 +167,7 @@ REFUSED = {
     "decay_max must be below 1": ("value = 0.92", "value = 1.0"),
     "contradicts the sigmoid": ("value = 0.92", "value = 0.95"),
     "conductance_min must be below conductance_max": ("value = 60.0", "value = 0.05"),
+    "pulse_voltage_min must be below pulse_voltage": ("value = 2.0", "value = 5.0"),
     "set_fraction must lie in": ("value = 0.02", "value = 1.5"),
 }
 
@@ -182,6 +184,17 @@ def test_bad_device_files_are_refused_by_name(message: str, tmp_path: Path) -> N
     assert message in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_write_limits_are_those_of_the_smallest_and_largest_pulse(device: Memristor) -> None:
+    limits = device.write_limits()
+    # dF ~ V^4: 2 V against 3.5 V, which gives 1 nS of 10 nS per unit of F
+    assert limits.delta_f_min == pytest.approx(0.1 * (2 / 3.5) ** 4, rel=ROUNDING)
+    assert limits.delta_f_max == pytest.approx(0.1, rel=ROUNDING)
+    # 0.1 and 60 nS around an offset of 4.3 nW / (0.6 V)^2
+    assert limits.total_min == pytest.approx((0.1 - 4.3 / 0.36) / 10, rel=ROUNDING)
+    assert limits.total_max == pytest.approx((60 - 4.3 / 0.36) / 10, rel=ROUNDING)
+    assert device.write_limits(smallest=False, largest=False, window=False) == WriteLimits()
 
 
 @pytest.mark.parametrize("content", [None, b"value = = 3", b"\xff\xfe"])

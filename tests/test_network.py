@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.normalisation import normalise
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 Array = NDArray[np.float64]
 T_STEP = 50 * ms
@@ -60,6 +61,29 @@ def test_network_equals_the_recursion_with_its_energies(
     assert float(net.energy()["bias"] / joule) == pytest.approx(recursion.bias_j, rel=1e-11)
     assert float(net.energy()["read"] / joule) == pytest.approx(recursion.read_j, rel=1e-11)
     assert float(net.time / ms) == pytest.approx(81 * 50)
+
+
+def test_limited_pulses_equal_the_limited_recursion(
+    device: Memristor, numbers: oracles.Device
+) -> None:
+    limits = WriteLimits(0.004, 0.03, -0.48, 0.46)
+    p = parameters(8)
+    p = replace(p, weight=0.9 * p.weight, limits=limits)
+    net = MSTPNNetwork(p, device, T_STEP)
+    bare = (0.004, 0.03, -0.48, 0.46)
+    recursion = oracles.LimitedRecursion(p.weight, p.decay, p.gamma, p.bias, limits=bare, d=numbers)
+    settled = MSTPNNetwork(p, device, T_STEP)
+    bias_j = 0.0
+    for x in frames(60):
+        held = recursion.trace * 0.05 * (1 - p.decay) / np.log(1 / p.decay)
+        conductance = (numbers.g_offset + numbers.kappa * p.weight) * 0.05 + numbers.kappa * held
+        bias_j += float((bare_voltage(p.decay) ** 2 * conductance).sum())
+        settled.step(x)
+        np.testing.assert_allclose(net.step(x), recursion.step(x), rtol=0, atol=1e-12)
+    last_pulse = recursion.pulse_j
+    net.step(np.zeros(N_FEATURES))
+    assert float(net.energy()["pulse"] / joule) == pytest.approx(last_pulse, rel=1e-11)
+    assert float(settled.energy()["bias"] / joule) == pytest.approx(bias_j, rel=1e-11)
 
 
 def test_worst_case_bias_is_the_largest_voltage_on_every_synapse(
@@ -170,6 +194,8 @@ def test_bad_input_is_refused(device: Memristor) -> None:
         replace(p, gamma=p.gamma * np.inf)
     with pytest.raises(ValueError, match=r"weight must be \(N, M\) with M > N"):
         replace(p, weight=p.weight.T)
+    with pytest.raises(ValueError, match=r"in the window of the limits, -0\.1 to 5, got"):
+        replace(p, limits=WriteLimits(total_min=-0.1, total_max=5))
     with pytest.raises(ValueError, match="normalisation must be one of none, l2, got 'l1'"):
         replace(p, normalisation="l1")
     with pytest.raises(ValueError, match=r"decay must lie in \[0\.08, 0\.92\], got 0\.99"):

@@ -10,21 +10,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.network import train
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.evaluate import evaluate
+from mstpn.synapses.memristor import Memristor
 
-TINY = ("--n-envs", "2", "--rollout-length", "8", "--n-hidden", "4", "--seed", "3")
+TINY = (
+    "--evaluation-steps",
+    "0",
+    "--n-envs",
+    "2",
+    "--rollout-length",
+    "8",
+    "--n-hidden",
+    "4",
+    "--seed",
+    "3",
+)
 
 
 def run(folder: Path, *arguments: str) -> None:
     train.main(["--out", str(folder), *TINY, *arguments])
 
 
+def log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
 def curve(folder: Path) -> list[dict[str, float]]:
-    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    records = log(folder)
     return [{k: v for k, v in r.items() if k not in ("seconds", "mean_return")} for r in records]
 
 
@@ -59,23 +76,81 @@ def test_resumed_training_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
     assert float(after["adam.0.step"]) == 24
 
 
+def test_evaluations_are_logged_and_choose_the_best(tmp_path: Path) -> None:
+    arguments = ("--total-steps", "64", "--evaluation-steps", "32", "--evaluation-games", "2")
+    run(tmp_path, *arguments, "--json", str(tmp_path / "summary.json"))
+    scores = {r["step"]: r["evaluation"] for r in log(tmp_path) if "evaluation" in r}
+    assert scores.keys() == {32, 64}
+    made = load_checkpoint(tmp_path / "best.safetensors").metadata["training"]
+    assert scores[made["steps"]] == max(scores.values())
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["finished"]
+    assert summary["steps"] == 64
+    assert summary["best"] == max(scores.values())
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(e.step, e.value) for e in board.Scalars("evaluation")] == list(scores.items())
+    assert len(board.Scalars("entropy")) == 4
+
+
+def test_a2c_and_the_devices_limits(tmp_path: Path) -> None:
+    switches = ("--smallest-pulse", "--largest-pulse", "--conductance-window")
+    run(tmp_path, "--total-steps", "32", "--algorithm", "a2c", *switches)
+    state = load_file(tmp_path / "state.safetensors")
+    assert float(state["adam.0.step"]) == 2  # one update a rollout
+    limits = load_checkpoint(tmp_path / "last.safetensors").config.limits
+    assert limits == Memristor.from_file().write_limits()
+    # Gamma starts below 0.001, |h z| below some 10: all updates are too small for a pulse of 2 V
+    assert log(tmp_path)[0]["not_issued"] == 1
+
+
+def test_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    arguments = [*TINY, "--out", str(tmp_path), "--save-minutes", "0.001"]
+    endless = [*arguments, "--total-steps", "1000000000"]
+    with subprocess.Popen([sys.executable, "-m", "mstpn.network.train", *endless]) as process:
+        while process.poll() is None and not (tmp_path / "state.safetensors").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.kill()
+    saved = load_checkpoint(tmp_path / "last.safetensors").metadata["training"]["steps"]
+    run(tmp_path, "--save-minutes", "0.001", "--total-steps", str(saved + 32), "--resume")
+    steps = [int(r["step"]) for r in curve(tmp_path)]
+    assert steps == list(range(16, steps[-1] + 1, 16))
+
+
+def test_full_disk_ends_with_one_line_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    run(tmp_path, "--total-steps", "16")
+    before = (tmp_path / "state.safetensors").read_bytes()
+    code = (
+        "import resource\n"
+        "from mstpn.network.train import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        f"main({['--out', str(tmp_path), *TINY, '--total-steps', '32', '--resume']!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+    load_checkpoint(tmp_path / "last.safetensors")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: Path) -> None:
     arguments = [*TINY, "--out", str(tmp_path), "--total-steps", "1000000000"]
-    log = tmp_path / "log.jsonl"
+    written = tmp_path / "log.jsonl"
     with subprocess.Popen(
         [sys.executable, "-m", "mstpn.network.train", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while process.poll() is None and not log.exists():
+        while process.poll() is None and not written.exists():
             time.sleep(0.05)
         process.send_signal(number)
         out, err = process.communicate()
     assert process.returncode == 0, err
     assert "stopped after" in out
-    last_step = json.loads(log.read_text().splitlines()[-1])["step"]
+    last_step = log(tmp_path)[-1]["step"]
     made = load_checkpoint(tmp_path / "last.safetensors").metadata["training"]
     assert made["steps"] == last_step
 
@@ -88,7 +163,13 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--decay-min", "0.9", "--decay-max", "0.1"], "decay_min <= decay_max"),
         (["--decay-max", "1.0"], "decay_min <= decay_max < 1"),
         (["--n-minibatches", "3"], "n-minibatches must divide n-envs, got 3 and 2"),
-        (["--normalisation", "l1"], "normalisation must be one of none, l2, got 'l1'"),
+        (["--normalisation", "l1"], "normalisation must be one of none, l2, stpn, got 'l1'"),
+        (["--algorithm", "dqn"], "algorithm must be ppo or a2c, got dqn"),
+        (["--clip", "1.5"], "clip must be in [0, 1], got 1.5"),
+        (["--learning-rate", "0"], "learning-rate must be positive, got 0.0"),
+        (["--weight-min", "1"], "weight-min must be below weight-max, got 1.0"),
+        (["--smallest-pulse", "--memristor", "none.toml"], "none.toml"),
+        (["--device", "tpu"], "device must be cpu or cuda, got tpu"),
         (["--resume"], "state.safetensors"),
         (["--total-steps", "many"], "--total-steps"),
     ],

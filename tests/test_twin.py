@@ -7,18 +7,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mstpn.network import twin
 from mstpn.network.twin import MSTPN, FrontEnd, State, STHebbLayer, TwinConfig
+from mstpn.synapses.write_limits import WriteLimits
 
 T, B, N_IN, N = 11, 3, 9, 4
+LIMITS = WriteLimits(0.02, 0.1, -0.3, 0.35)
+"""All four bite in the sequences below."""
 
 
-def config(normalisation: str = "none") -> TwinConfig:
-    return TwinConfig(N, 6, normalisation, 0.08, 0.92)
+def config(normalisation: str = "none", limits: WriteLimits | None = None) -> TwinConfig:
+    return TwinConfig(N, 6, normalisation, 0.08, 0.92, limits)
 
 
-def layer(normalisation: str = "none", dtype: torch.dtype = torch.float64) -> STHebbLayer:
+def layer(
+    normalisation: str = "none",
+    dtype: torch.dtype = torch.float64,
+    limits: WriteLimits | None = None,
+) -> STHebbLayer:
     torch.manual_seed(0)
-    made = STHebbLayer(N_IN, config(normalisation)).to(dtype)
+    made = STHebbLayer(N_IN, config(normalisation, limits)).to(dtype)
     with torch.no_grad():
         made.gamma.uniform_(-0.3, 0.3)
     return made
@@ -34,18 +42,71 @@ def sequence(dtype: torch.dtype = torch.float64) -> tuple[Tensor, State, Tensor]
     return x, State(h0, trace0), keep
 
 
-def test_eager_layer_equals_the_recursion() -> None:
-    made = layer()
+def arrays(made: STHebbLayer) -> list[oracles.Array]:
+    parameters = (made.weight, made.decay, made.gamma, made.bias)
+    return [value.detach().numpy() for value in parameters]
+
+
+@pytest.mark.parametrize("limits", [None, LIMITS])
+def test_eager_layer_equals_the_recursion(limits: WriteLimits | None) -> None:
+    made = layer(limits=limits)
     x, _, _ = sequence()
     h, _ = made(x, made.initial_state(B), torch.ones(T, B, dtype=torch.float64))
-    weight, decay, gamma, bias = (
-        value.detach().numpy() for value in (made.weight, made.decay, made.gamma, made.bias)
-    )
     for b in range(B):
-        recursion = oracles.Recursion(weight, decay, gamma, bias)
+        recursion = oracles.Recursion(*arrays(made))
+        if limits is not None:
+            recursion = oracles.LimitedRecursion(*arrays(made), limits=(0.02, 0.1, -0.3, 0.35))
         for t in range(T):
             expected = recursion.step(x[t, b].detach().numpy())
             np.testing.assert_allclose(h[t, b].detach(), expected, rtol=0, atol=1e-13)
+
+
+def test_the_published_stpn_layer() -> None:
+    made = layer("stpn")
+    x, _, _ = sequence()
+    h, last = made(x, made.initial_state(B), torch.ones(T, B, dtype=torch.float64))
+    for b in range(B):
+        out, trace = np.zeros(N), np.zeros((N, N_IN + N))
+        for t in range(T):
+            out, trace = oracles.stpn_step(x[t, b].detach().numpy(), out, trace, *arrays(made))
+            np.testing.assert_allclose(h[t, b].detach(), out, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(last.trace[b].detach(), trace, rtol=0, atol=1e-13)
+
+
+def test_gradients_pass_limits_straight_through() -> None:
+    made = layer(limits=WriteLimits(delta_f_min=10.0))
+    x, _, _ = sequence()
+    h, last = made(x[:1], made.initial_state(B), torch.ones(1, B, dtype=torch.float64))
+    assert not last.trace.any()
+    (grad,) = torch.autograd.grad(last.trace.sum(), made.gamma)
+    z = torch.cat([x[0], torch.zeros(B, N, dtype=torch.float64)], dim=1)
+    expected = sum(torch.outer(h[0, b], z[b]) for b in range(B))
+    torch.testing.assert_close(grad, expected, rtol=0, atol=1e-14)
+
+
+def test_limited_fractions_count_what_the_recursion_does() -> None:
+    made = layer(limits=LIMITS)
+    x, _, _ = sequence()
+    ones = torch.ones(T, 1, dtype=torch.float64)
+    counted = made.limited_fractions(x[:, :1], made.initial_state(1), ones)
+    recursion = oracles.LimitedRecursion(*arrays(made), limits=(0.02, 0.1, -0.3, 0.35))
+    updates = []
+    for t in range(T):
+        z = np.concatenate([x[t, 0].detach().numpy(), recursion.h])
+        h = recursion.step(x[t, 0].detach().numpy())
+        updates.append(np.abs(recursion.gamma * np.outer(h, z)))
+    sizes = np.array(updates)
+    total = recursion.weight + recursion.trace
+    assert counted == pytest.approx(
+        {
+            "not_issued": (sizes[sizes > 0] < 0.02).mean(),
+            "clipped": (sizes[sizes >= 0.02] > 0.1).mean(),
+            "at_window": ((total <= -0.3) | (total >= 0.35)).mean(),
+        },
+        rel=1e-6,
+    )
+    assert all(0 < share < 1 for share in counted.values())
+    assert layer().limited_fractions(x[:, :1], made.initial_state(1), ones) == {}
 
 
 def test_a_new_game_starts_from_zero() -> None:
@@ -56,11 +117,14 @@ def test_a_new_game_starts_from_zero() -> None:
     np.testing.assert_allclose(h[8:, 2:].detach(), alone.detach(), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("normalisation", ["none", "l2"])
+@pytest.mark.parametrize("limits", [None, LIMITS])
+@pytest.mark.parametrize("normalisation", ["none", "l2", "stpn"])
 # float64: T steps of some ten roundings each; float32: the same with 2^-24 for 2^-53
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 3e-5)])
-def test_fused_kernel_equals_eager(normalisation: str, dtype: torch.dtype, atol: float) -> None:
-    made = layer(normalisation, dtype)
+def test_fused_kernel_equals_eager(
+    normalisation: str, dtype: torch.dtype, atol: float, limits: WriteLimits | None
+) -> None:
+    made = layer(normalisation, dtype, limits)
     x, state, keep = sequence(dtype)
     g = torch.Generator().manual_seed(2)
     grad_h = torch.randn(T, B, N, generator=g, dtype=dtype)
@@ -75,7 +139,17 @@ def test_fused_kernel_equals_eager(normalisation: str, dtype: torch.dtype, atol:
         torch.testing.assert_close(from_kernel, eager, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("normalisation", ["none", "l2"])
+def test_compiled_step_equals_eager() -> None:
+    made = layer(limits=LIMITS)
+    x, state, keep = sequence()
+    arguments = (x[0], keep[0], state, made.weight, made.decay, made.gamma, made.bias, made.config)
+    for compiled, eager in zip(
+        twin._compiled_step(*arguments), twin._step(*arguments), strict=True
+    ):
+        torch.testing.assert_close(compiled, eager, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("normalisation", ["none", "l2", "stpn"])
 def test_fused_gradients_against_finite_differences(normalisation: str) -> None:
     made = layer(normalisation)
     x, state, keep = sequence()
@@ -114,7 +188,11 @@ def test_network_has_the_papers_169984_synapses() -> None:
 
 
 def test_bad_configurations_are_refused() -> None:
-    with pytest.raises(ValueError, match="normalisation must be one of none, l2, got 'batch'"):
+    with pytest.raises(ValueError, match="normalisation must be one of none, l2, stpn, got"):
         config("batch")
     with pytest.raises(ValueError, match=r"0 <= decay_min <= decay_max < 1, got 0\.9 and 0\.1"):
         TwinConfig(N, 6, "none", 0.9, 0.1)
+    with pytest.raises(ValueError, match=r"delta_f_min <= delta_f_max, got 0\.2 and 0\.1"):
+        WriteLimits(0.2, 0.1)
+    with pytest.raises(ValueError, match="total_min must be below total_max, got 1 and -1"):
+        WriteLimits(total_min=1, total_max=-1)

@@ -1,0 +1,152 @@
+"""Options of a training; each is also a command-line option of the same name."""
+
+import argparse
+import shlex
+from dataclasses import dataclass, field, fields
+from typing import Any, NoReturn
+
+from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.write_limits import WriteLimits
+
+__all__ = ["MAY_CHANGE", "Options", "parse_options"]
+
+_DEVICE = Memristor.from_file()
+
+
+def _option(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True)
+class Options:
+    """Hyper-parameters, limits of the device, and where to write.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range; the message names the option.
+    """
+
+    out: str = _option("runs/pong", "folder of the training")
+    resume: bool = _option(False, "go on with the training in the folder")
+    seed: int = _option(0, "of every random draw")
+    device: str = _option("cpu", "cpu or cuda")
+    total_steps: int = _option(4_000_000, "agent steps")
+
+    algorithm: str = _option("ppo", "ppo, or a2c as in STPN's code")
+    n_envs: int = _option(16, "games at once")
+    rollout_length: int = _option(64, "steps of each game between updates")
+    n_minibatches: int = _option(2, "groups of games per epoch, ppo only")
+    n_epochs: int = _option(3, "passes over a rollout, ppo only")
+    learning_rate: float = _option(4e-4, "of Adam, falling linearly to 0")
+    discount: float = _option(0.99, "gamma of the return")
+    gae_lambda: float = _option(0.95, "lambda of the advantage estimate")
+    clip: float = _option(0.1, "of the probability ratio, ppo only")
+    entropy_coefficient: float = _option(0.01, "weight of the entropy in the loss")
+    value_coefficient: float = _option(0.5, "weight of the value error in the loss")
+    gradient_clip: float = _option(0.5, "largest norm of the gradient")
+    activity_penalty: float = _option(
+        0.0, "weight of the mean conv feature in the loss, reached linearly"
+    )
+
+    n_hidden: int = _option(64, "units of the m-STPN layer")
+    normalisation: str = _option(
+        "none", "of the presynaptic vector, none or l2; or stpn: of W + F, as published there"
+    )
+    decay_min: float = _option(_DEVICE.decay_min, "smallest Lambda")
+    decay_max: float = _option(_DEVICE.decay_max, "largest Lambda")
+    weight_min: float = _option(-1.0, "smallest W")
+    weight_max: float = _option(1.0, "largest W")
+
+    memristor: str = _option(str(DEFAULT_DEVICE), "device file of the next three")
+    smallest_pulse: bool = _option(False, "do not issue updates below the smallest pulse's")
+    largest_pulse: bool = _option(False, "bound updates by the largest pulse's")
+    conductance_window: bool = _option(False, "keep W + F in the conductance window")
+
+    evaluation_steps: int = _option(250_000, "agent steps between evaluations, 0 for none")
+    evaluation_games: int = _option(16, "greedy games per evaluation")
+    save_minutes: float = _option(3.0, "minutes between checkpoints")
+    json: str = _option("", "file for the summary")
+
+    def __post_init__(self) -> None:
+        for name in (
+            *("total_steps", "n_envs", "rollout_length", "n_minibatches", "n_epochs"),
+            *("n_hidden", "evaluation_games"),
+        ):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("seed", "evaluation_steps"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("learning_rate", "gradient_clip", "save_minutes"):
+            self._require(name, getattr(self, name) > 0, "positive")
+        for name in ("discount", "gae_lambda", "clip"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
+        self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
+        self._require("device", self.device in ("cpu", "cuda"), "cpu or cuda")
+        self._require("weight_min", self.weight_min < self.weight_max, "below weight-max")
+        if self.n_envs % self.n_minibatches:
+            raise ValueError(
+                f"n-minibatches must divide n-envs, got {self.n_minibatches} and {self.n_envs}"
+            )
+
+    @property
+    def write_limits(self) -> WriteLimits | None:
+        """Those that are switched on."""
+        switches = {
+            "smallest": self.smallest_pulse,
+            "largest": self.largest_pulse,
+            "window": self.conductance_window,
+        }
+        if not any(switches.values()):
+            return None
+        return Memristor.from_file(self.memristor).write_limits(**switches)
+
+    @property
+    def command(self) -> str:
+        """The command line that gives these options."""
+        words = ["python", "-m", "mstpn.network.train"]
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value != f.default:
+                words.append("--" + f.name.replace("_", "-"))
+                if not isinstance(value, bool):
+                    words.append(str(value))
+        return shlex.join(words)
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            option = name.replace("_", "-")
+            raise ValueError(f"{option} must be {allowed}, got {getattr(self, name)}")
+
+
+MAY_CHANGE = frozenset(
+    {"out", "resume", "device", "total_steps", "learning_rate", "activity_penalty"}
+    | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}
+)
+"""Options that a resumed training may have otherwise than the stopped one."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"mstpn.network.train: {message}\n")
+
+
+def parse_options(arguments: list[str] | None) -> tuple[Options, argparse.ArgumentParser]:
+    """Options from a command line, and the parser whose `error` ends with one line."""
+    parser = _Parser(description="Train the m-STPN agent on Pong.")
+    for f in fields(Options):
+        name, text = "--" + f.name.replace("_", "-"), f.metadata["help"]
+        if f.type is bool:
+            parser.add_argument(name, action="store_true", help=text)
+        else:
+            kind = type(f.default)
+            parser.add_argument(
+                name,
+                type=kind,
+                default=f.default,
+                metavar=kind.__name__.upper(),
+                help=f"{text} ({f.default})" if f.default != "" else text,
+            )
+    try:
+        return Options(**vars(parser.parse_args(arguments))), parser
+    except ValueError as error:
+        parser.error(str(error))

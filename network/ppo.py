@@ -1,0 +1,113 @@
+"""Recurrent PPO and A2C: advantages and losses of one rollout.
+
+PPO: Schulman et al., arXiv 1707.06347; the form for recurrent Atari agents follows
+CleanRL's `ppo_atari_lstm`. A2C: Mnih et al., ICML 2016, as in STPN's Pong agent.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mstpn.network.options import Options
+from mstpn.network.twin import MSTPN, State
+
+__all__ = ["Rollout", "advantages", "losses", "total_loss"]
+
+
+@dataclass
+class Rollout:
+    """One rollout of T steps of B games, with what the update needs.
+
+    Parameters
+    ----------
+    state : State
+        h and F before the first step.
+    frames : Tensor of uint8, (T, B, 84, 84)
+    keep : Tensor, (T, B)
+        0 where a new game starts at that step.
+    actions, log_probs, values, rewards : Tensor, (T, B)
+    done : Tensor, (T, B)
+        1 where the game ended with that step.
+    """
+
+    state: State
+    frames: Tensor
+    keep: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    values: Tensor
+    rewards: Tensor
+    done: Tensor
+
+
+def advantages(rollout: Rollout, next_value: Tensor, discount: float, gae_lambda: float) -> Tensor:
+    """Generalised advantage estimates (Schulman et al., arXiv 1506.02438), (T, B).
+
+    Parameters
+    ----------
+    rollout : Rollout
+    next_value : Tensor, (B,)
+        Value of the state after the last step.
+    discount, gae_lambda : float
+    """
+    result = torch.empty_like(rollout.values)
+    running = torch.zeros_like(next_value)
+    for t in reversed(range(len(result))):
+        alive = 1 - rollout.done[t]
+        delta = rollout.rewards[t] + discount * alive * next_value - rollout.values[t]
+        running = delta + discount * gae_lambda * alive * running
+        result[t] = running
+        next_value = rollout.values[t]
+    return result
+
+
+def losses(
+    net: MSTPN, rollout: Rollout, advantage: Tensor, which: Tensor, options: Options
+) -> dict[str, Tensor]:
+    """Terms of the loss for whole sequences of some of the games.
+
+    Parameters
+    ----------
+    net : MSTPN
+    rollout : Rollout
+    advantage : Tensor, (T, B)
+    which : Tensor of int
+        Indices of games.
+    options : Options
+        `algorithm` and `clip`.
+    """
+    frames = rollout.frames[:, which]
+    x = net.front_end(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+    state = State(*(s[which] for s in rollout.state))
+    h, _ = net.layer(x, state, rollout.keep[:, which], fused=True)
+    logits, values = net.heads(h)
+    log_probs = logits.log_softmax(2)
+    chosen = log_probs.gather(2, rollout.actions[:, which, None])[..., 0]
+    target = (advantage + rollout.values)[:, which]
+    advantage = advantage[:, which]
+    if options.algorithm == "ppo":
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        ratio = (chosen - rollout.log_probs[:, which]).exp()
+        clipped = ratio.clamp(1 - options.clip, 1 + options.clip)
+        policy = -torch.min(advantage * ratio, advantage * clipped).mean()
+    else:
+        policy = -(advantage * chosen).mean()
+    return {
+        "policy": policy,
+        "value": 0.5 * functional.mse_loss(values, target),
+        "entropy": -(log_probs * log_probs.exp()).sum(2).mean(),
+        "mean_feature": x.mean(),
+        "active_fraction": (x.detach() > 0).float().mean(),
+    }
+
+
+def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> Tensor:
+    """What is minimised, `progress` from 0 to 1 through the training."""
+    return (
+        terms["policy"]
+        + options.value_coefficient * terms["value"]
+        - options.entropy_coefficient * terms["entropy"]
+        + options.activity_penalty * progress * terms["mean_feature"]
+    )
