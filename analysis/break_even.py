@@ -56,7 +56,7 @@ def curves(recording: Recording, device: Memristor) -> dict[str, Curve]:
     """Curves over offset conductance, bias voltage, seconds per decision and activity."""
     sums = Integration(recording, device.energy_exponent).advance()
     updates = recording.n_synapses * recording.n_frames
-    pulse = float(np.sum(pulse_energy(sums, recording, device)) / joule) / updates
+    pulse = float(np.sum(pulse_energy(sums, device)) / joule) / updates
     integral = np.asarray(conductance_integral(sums, recording, device) / (siemens * second))
     duration = float(recording.duration / second)
     offset = float(device.offset_conductance / siemens)

@@ -3,7 +3,7 @@
 With V the voltage held, T the step and F(t) the short-term weight at the start of frame t
 (see `mstpn.analysis.integration`)::
 
-    E_pulse = E_0 (|Gamma| / dF_0)^p sum (|h| |z|)^p
+    E_pulse = E_0 / dF_0^p sum |dF|^p
     E_bias  = V^2 integral of G,
               integral of G = (G_offset + kappa W) n T + kappa tau (sum dF - F_end)
     E_read  = V_read^2 t_read ((G_offset + kappa W) sum |z| + kappa sum |z| F)
@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from brian2.units import Quantity, joule, siemens, volt
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from mstpn.analysis.integration import Integration, Sums
 from mstpn.analysis.recording import Recording
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits, issued_update, windowed_trace
 
 __all__ = [
     "TERMS",
@@ -72,7 +72,7 @@ def provenance(device: Memristor, terms: Sequence[str] = TERMS) -> str:
 def conductance_integral(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
     """Integral of G over the game, per synapse, (M, N), siemens second."""
     static = device.conductance(recording.weight) * sums.n_frames
-    faded = recording.gamma * sums.added - recording.decay * sums.trace
+    faded = sums.added - recording.decay * sums.trace
     held = device.weight_conductance * (faded / np.log(1 / recording.decay))
     return (static + held) * recording.step_duration
 
@@ -84,9 +84,10 @@ def bias_energy(
     return bias_voltage**2 * conductance_integral(sums, recording, device)
 
 
-def pulse_energy(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
+def pulse_energy(sums: Sums, device: Memristor) -> Quantity:
     """Energy of the pulses per synapse, (M, N)."""
-    return device.pulse_energy_for(recording.gamma) * sums.pulses
+    # a power law: that of dF = 1 scales them all
+    return device.pulse_energy_for(1.0) * sums.pulses
 
 
 def read_energy(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
@@ -118,7 +119,7 @@ def synapse_energies(
 ) -> dict[str, Quantity]:
     """Energy per synapse by term, each (M, N)."""
     return {
-        "pulse": pulse_energy(sums, recording, device),
+        "pulse": pulse_energy(sums, device),
         "bias": bias_energy(sums, recording, device, bias_voltage),
         "read": read_energy(sums, recording, device),
     }
@@ -144,7 +145,6 @@ def frame_energies(integration: Integration, device: Memristor, voltage: Array) 
     )
     power = device.read_voltage**2 * (reads * siemens + kappa * integration.frame_read)
     by_term = {
-        # pulse energies are powers of dF: that of dF = 1 scales them all
         "pulse": device.pulse_energy_for(1.0) * integration.frame_pulses,
         "bias": standing + kappa * step * integration.frame_held * volt**2,
         "read": power * device.read_duration,
@@ -181,24 +181,35 @@ def trace(
     mine = recording.event_unit == presynaptic
     frame = np.repeat(np.arange(recording.n_frames), recording.event_count)
     z[frame[mine]] = recording.event_z[mine]
-    update = np.zeros_like(z)
-    update[1:] = recording.gamma[at] * (recording.h[:-1, postsynaptic] * z[:-1])
-    decay = recording.decay[at]
-    short_term = lfilter([1.0], [1.0, -decay], update)
+    decay, weight = recording.decay[at], recording.weight[at]
+    wanted = recording.gamma[at] * (recording.h[:-1, postsynaptic] * z[:-1])
+    short_term, update, issued = _pulsed(wanted, decay, weight, recording.limits)
     voltage = np.broadcast_to(np.asarray(bias_voltage / volt), (m, n))[at] * volt
-    held = recording.weight[at] + mean_share(decay) * short_term
-    read = device.conductance(recording.weight[at] + short_term) * np.abs(z)
+    held = weight + mean_share(decay) * short_term
+    read = device.conductance(weight + short_term) * np.abs(z)
     energy = {
-        "pulse": device.pulse_energy_for(update),
+        "pulse": device.pulse_energy_for(issued),
         "bias": device.bias_energy_power(voltage, held) * recording.step_duration,
         "read": device.read_voltage**2 * read * device.read_duration,
     }
     return {
-        "W": np.full_like(z, recording.weight[at]),
+        "W": np.full_like(z, weight),
         "F": short_term,
         "dF": update,
         "energy": np.stack([np.asarray(energy[term] / joule) for term in TERMS], axis=-1),
     }
+
+
+def _pulsed(wanted: Array, decay: float, weight: float, limits: WriteLimits) -> Array:
+    """F, dF and the update issued in every frame, (3, T), of one synapse."""
+    frames = np.zeros((3, len(wanted) + 1))
+    f = 0.0
+    for t, update in enumerate(wanted.tolist(), start=1):
+        issued = issued_update(update, limits.delta_f_min, limits.delta_f_max)
+        faded = decay * f
+        f = windowed_trace(faded + issued, weight, limits.total_min, limits.total_max)
+        frames[:, t] = f, issued + (f - (faded + issued)), issued
+    return frames
 
 
 def mean_share(decay: Any) -> Any:

@@ -5,15 +5,16 @@ At the start of frame t the pulses of frame t-1 arrive and then all inputs are r
     F(t) = Lambda F(t-1) + Gamma h(t-1) z(t-1)^T,        F(0) = 0
 
 and F decays as Lambda^(s/T) for the rest of the frame. The pulses of the last frame are
-never issued. Every sum runs over the frames in their order, one synapse at a time, so it
-is the same to the last bit however the game is cut into blocks.
+never issued. Where the device limits its pulses, dF is what they leave of Gamma h z (see
+`mstpn.synapses.write_limits`). Every sum runs over the frames in their order, one synapse
+at a time, so it is the same to the last bit however the game is cut into blocks.
 
 The kernel walks over presynaptic units: the synapses of one unit stay in the first-level
 cache for a whole block, and units that were silent so far cost nothing. It works on copies
 of their rows, which LLVM knows not to overlap and therefore vectorises.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numba
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.analysis.recording import Recording
+from mstpn.synapses.write_limits import WriteLimits, issued_update, windowed_trace
 
 __all__ = ["BLOCK", "Integration", "Sums"]
 
@@ -42,7 +44,7 @@ class Sums:
     trace : ndarray, (M, N)
         F at the start of the last frame.
     added : ndarray, (M, N)
-        Sum of h z over the pulses issued.
+        Sum of dF.
     below : ndarray, (M, N)
         Frames at whose start F lies below a floor.
     read : ndarray, (M, N)
@@ -50,9 +52,9 @@ class Sums:
     read_input : ndarray, (M,)
         Sum of |z|.
     pulses : ndarray, (M, N)
-        Sum of (|h| |z|)^p over the pulses issued.
+        Sum of |dF|^p over the pulses issued, before W + F meets the end of its window.
     updates : ndarray, (M, N)
-        Sum of |h| |z| over the pulses issued.
+        Sum of |dF|.
     """
 
     n_frames: int
@@ -88,7 +90,7 @@ class Integration:
     frame_read : ndarray, (T,)
         Sum of |z| F.
     frame_pulses : ndarray, (T,)
-        Sum of (|Gamma| |h| |z|)^p of the pulses that arrive in the frame.
+        Sum of |dF|^p of the pulses that arrive in the frame, as in `Sums.pulses`.
     """
 
     def __init__(
@@ -105,6 +107,12 @@ class Integration:
         self._floor = np.full_like(recording.weight, -np.inf) if floor is None else floor
         self._pulse_weight = np.abs(recording.gamma) ** exponent
         self._event_power = np.abs(recording.event_z) ** exponent
+        limits = recording.limits
+        self._limits = (
+            (recording.weight, astuple(limits), limits.delta_f_max**exponent)
+            if limits != WriteLimits()
+            else (None, None, None)
+        )
         self.frame_held, self.frame_read, self.frame_pulses = np.zeros((3, recording.n_frames))
         self.n_frames = 0
 
@@ -147,7 +155,6 @@ class Integration:
             z,
             z_power,
             h,
-            np.abs(h),
             np.abs(h) ** self.exponent,
             r.decay,
             r.gamma,
@@ -157,6 +164,7 @@ class Integration:
             self._state,
             self._read_input,
             frames,
+            *self._limits,
         )
         for total, frame in zip(
             (self.frame_held, self.frame_read, self.frame_pulses), frames, strict=True
@@ -168,12 +176,29 @@ class Integration:
 _STATE = ("trace", "added", "read", "below", "pulses", "updates")
 
 
+_issued_update = numba.njit(issued_update)
+_windowed_trace = numba.njit(windowed_trace)
+
+
+@numba.njit
+def _limit(
+    moved: Any, size: Any, trace: Any, decay: Any, weight: Any, limits: Any, largest: float
+) -> None:
+    """Turn updates that are wanted into those that the device makes, and |dF|^p likewise."""
+    least, most, low, high = limits
+    for i in range(moved.shape[0]):
+        issued = _issued_update(moved[i], least, most)
+        size[i] = 0.0 if issued == 0 else min(size[i], largest)
+        faded = decay[i] * trace[i]
+        inside = _windowed_trace(faded + issued, weight[i], low, high)
+        moved[i] = issued + (inside - (faded + issued))
+
+
 @numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
 def _advance(
     z: Any,
     z_power: Any,
     h: Any,
-    h_size: Any,
     h_power: Any,
     decay: Any,
     gamma: Any,
@@ -183,6 +208,9 @@ def _advance(
     state: Any,
     read_input: Any,
     frames: Any,
+    weight: Any,
+    limits: Any,
+    largest: Any,
 ) -> None:
     """Integrate the frames of one block.
 
@@ -190,8 +218,8 @@ def _advance(
     ----------
     z, z_power : (M, K + 1)
         z and |z|^p, beginning one frame before the block.
-    h, h_size, h_power : (K + 1, N)
-        h, |h| and |h|^p, likewise.
+    h, h_power : (K + 1, N)
+        h and |h|^p, likewise.
     decay, gamma, bias_weight, pulse_weight, floor : (M, N)
     state : (6, M, N)
         As in `_STATE`, brought forward.
@@ -199,8 +227,11 @@ def _advance(
         Brought forward.
     frames : (3, K)
         Sums over synapses of every frame, added to.
+    weight, limits, largest : (M, N), tuple of float, float; or all None
+        W, the fields of a `WriteLimits`, and its `delta_f_max` to the power p.
     """
     n = h.shape[1]
+    moved, size = np.empty(n), np.empty(n)
     trace, added, read = np.empty(n), np.empty(n), np.empty(n)
     below, pulses, updates = np.empty(n), np.empty(n), np.empty(n)
     for j in range(z.shape[0]):
@@ -216,15 +247,20 @@ def _advance(
                 for i in range(n):
                     trace[i] *= decay[j, i]
             else:
-                power, size = z_power[j, t], abs(last)
+                power = z_power[j, t]
                 for i in range(n):
-                    trace[i] = decay[j, i] * trace[i] + gamma[j, i] * (h[t, i] * last)
-                    added[i] += h[t, i] * last
+                    moved[i] = gamma[j, i] * (h[t, i] * last)
+                    size[i] = pulse_weight[j, i] * h_power[t, i] * power
+                if limits is not None:
+                    _limit(moved, size, trace, decay[j], weight[j], limits, largest)
                 for i in range(n):
-                    pulses[i] += h_power[t, i] * power
-                    updates[i] += h_size[t, i] * size
-                    charged += pulse_weight[j, i] * h_power[t, i]
-                frames[2, t] += charged * power
+                    trace[i] = decay[j, i] * trace[i] + moved[i]
+                    added[i] += moved[i]
+                    updates[i] += abs(moved[i])
+                for i in range(n):
+                    pulses[i] += size[i]
+                    charged += size[i]
+                frames[2, t] += charged
             for i in range(n):
                 held += bias_weight[j, i] * trace[i]
                 below[i] += 1.0 if trace[i] < floor[j, i] else 0.0

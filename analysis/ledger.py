@@ -8,7 +8,9 @@ or step. Values are as of the end of the last frame; none waits for a synapse's 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -24,11 +26,12 @@ from mstpn.analysis.energies import (
     synapse_energies,
     trace,
 )
-from mstpn.analysis.files import replacing
 from mstpn.analysis.integration import Integration
 from mstpn.analysis.protocols import POLICIES
 from mstpn.analysis.recording import Recorder, Recording, RecordingError, load_parts
+from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["frame_times", "ledger", "load_recording", "recorded", "save"]
 
@@ -75,8 +78,7 @@ def ledger(
     integration = Integration(recording, device.energy_exponent, weight, floor)
     sums = integration.advance()
     per_synapse = synapse_energies(sums, recording, device, voltage * volt)
-    updates = sums.updates * np.abs(recording.gamma)
-    top = np.unravel_index(int(updates.argmax()), updates.shape)
+    top = np.unravel_index(int(sums.updates.argmax()), sums.updates.shape)
     chosen = list(dict.fromkeys([(int(top[0]), int(top[1])), *synapses]))
     traces = [trace(recording, device, voltage * volt, *pair) for pair in chosen]
     step = float(recording.step_duration / second)
@@ -105,7 +107,7 @@ def ledger(
                 provenance(device, ["bias"]),
             ),
             "update_sum": _variable(
-                _SYNAPSE, updates, "1", "sum of |dF| over the game", "recorded"
+                _SYNAPSE, sums.updates, "1", "sum of |dF| over the game", "recorded"
             ),
             "frames_below_zero": _variable(
                 _SYNAPSE,
@@ -144,6 +146,7 @@ def ledger(
         **recording.attributes,
         **(attributes or {}),
         "step_duration_s": step,
+        **asdict(recording.limits),
         "device": device.name,
         "device_constants": _constants(device),
     }
@@ -201,7 +204,7 @@ def recorded(
     path: Path,
     device: Memristor,
     *,
-    parameters: Mapping[str, Array],
+    parameters: Mapping[str, Any],
     step_duration: Quantity,
     attributes: Mapping[str, str],
     bias: str = "trained",
@@ -215,8 +218,8 @@ def recorded(
     ----------
     path : Path
     device : Memristor
-    parameters : mapping of str to ndarray
-        `weight`, `decay`, `gamma` of the network, (M, N).
+    parameters : mapping
+        `weight`, `decay`, `gamma` of the network, (M, N), and its `limits`.
     step_duration : Quantity, second
     attributes : mapping of str to str
     bias : str
@@ -265,11 +268,13 @@ def load_recording(path: Path) -> Recording:
         return Recording(
             **{name: dataset[name].values for name in _RECORDED},
             step_duration=dataset.attrs["step_duration_s"] * second,
+            limits=WriteLimits(**{name: float(dataset.attrs[name]) for name in _LIMITS}),
             attributes={k: v for k, v in dataset.attrs.items() if k not in _OWN},
         )
     except (OSError, KeyError, ValueError) as error:
         raise RecordingError(f"ledger {path}: {' '.join(str(error).split())}") from error
 
 
-_OWN = ("step_duration_s", "device", "device_constants")
+_LIMITS = tuple(f.name for f in fields(WriteLimits))
+_OWN = ("step_duration_s", "device", "device_constants", *_LIMITS)
 _RECORDED = ("weight", "decay", "gamma", "h", "event_count", "event_unit", "event_z")

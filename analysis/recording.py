@@ -13,7 +13,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -24,13 +24,15 @@ from brian2.units import Quantity, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
 
-from mstpn.analysis.files import replacing
+from mstpn.synapses.files import replacing
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["Recorder", "Recording", "RecordingError", "load_parts", "parts_folder"]
 
 Array = NDArray[np.float64]
 _PARAMETERS = "parameters.npz"
 _FRAMES_PER_PART = 64
+_IDEAL = WriteLimits()
 
 
 class RecordingError(ValueError):
@@ -55,6 +57,8 @@ class Recording:
         Presynaptic unit of each event, frame after frame.
     event_z : ndarray, (events,)
         Its z, not 0.
+    limits : WriteLimits
+        Of the updates.
     attributes : mapping of str to str
         Seed, checkpoint and whatever else says where the game is from.
 
@@ -74,6 +78,7 @@ class Recording:
     event_count: NDArray[np.integer[Any]]
     event_unit: NDArray[np.integer[Any]]
     event_z: Array
+    limits: WriteLimits = _IDEAL
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -154,6 +159,7 @@ class Recorder:
     weight, decay, gamma : ndarray, (M, N)
     step_duration : Quantity, second
     attributes : mapping of str to str
+    limits : WriteLimits
 
     Raises
     ------
@@ -170,6 +176,7 @@ class Recorder:
         gamma: Array,
         step_duration: Quantity,
         attributes: Mapping[str, str],
+        limits: WriteLimits = _IDEAL,
     ) -> None:
         self.folder = parts_folder(path)
         if self.folder.exists():
@@ -184,6 +191,7 @@ class Recorder:
             gamma=gamma,
             step_second=np.float64(step_duration / second),
             attributes=np.array(json.dumps(dict(attributes))),
+            limits=np.array(astuple(limits)),
         )
         self._unit_type = np.min_scalar_type(len(weight) - 1)
         self.n_frames = 0
@@ -268,6 +276,7 @@ def load_parts(folder: Path) -> Recording:
             **joined,
             step_duration=float(head["step_second"]) * second,
             attributes=json.loads(str(head["attributes"])),
+            limits=WriteLimits(*head["limits"].tolist()),
         )
     except (KeyError, ValueError) as error:
         raise RecordingError(f"{folder}: {error}") from error

@@ -1,5 +1,7 @@
 """From a trained checkpoint to what a device is set to: conductances and bias voltages."""
 
+from typing import Any
+
 import numpy as np
 from brian2.units import Quantity
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import Checkpoint, CheckpointError
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["bias_voltages", "conductances", "held_parameters", "layer_parameters"]
 
@@ -41,15 +44,17 @@ def bias_voltages(parameters: LayerParameters, device: Memristor) -> Quantity:
     return device.bias_voltage(parameters.decay)
 
 
-def held_parameters(network: MSTPNNetwork) -> dict[str, NDArray[np.float64]]:
-    """W, Lambda and Gamma as the synapses hold them, `weight`, `decay`, `gamma`, each (M, N).
+def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
+    """W, Lambda and Gamma as the synapses hold them, and the limits of their updates.
+
+    `weight`, `decay` and `gamma` are (M, N), `limits` is a `WriteLimits`.
 
     Lambda is that of the voltage held, which differs from the checkpoint's by the rounding
     of float32 where the device's range clips it.
     """
     synapses, n = network.synapses, network.parameters.n_hidden
     decay = network.device.decay(synapses.V_bias[:])
-    return {
+    arrays = {
         name: np.array(value, dtype=np.float64).reshape(-1, n)
         for name, value in (
             ("weight", synapses.W[:]),
@@ -57,6 +62,7 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, NDArray[np.float64]]:
             ("gamma", synapses.Gamma[:]),
         )
     }
+    return arrays | {"limits": network.parameters.limits or WriteLimits()}
 
 
 def _check(name: str, value: NDArray[np.float64], low: float, high: float, slack: float) -> None:

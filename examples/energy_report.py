@@ -21,7 +21,6 @@ from brian2.units import second
 from tqdm import tqdm
 
 from mstpn.analysis import tables
-from mstpn.analysis.files import replacing
 from mstpn.analysis.gpu import baselines, paper_game
 from mstpn.analysis.ledger import load_recording, recorded
 from mstpn.analysis.recording import Recording
@@ -33,6 +32,7 @@ from mstpn.bridge.play import STEP_DURATION, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.codegen import use_target
+from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
 

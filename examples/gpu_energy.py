@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mstpn.analysis.files import replacing
+from mstpn.synapses.files import replacing
 
 N_UNITS = 64
 OWN_SIZE = 169_984

@@ -7,7 +7,6 @@ command and seed that made it, and the versions it was made with.
 
 import json
 import math
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from mstpn.network.twin import MSTPN, TwinConfig
+from mstpn.synapses.files import replacing
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["Checkpoint", "CheckpointError", "atomic_write", "load_checkpoint", "save_checkpoint"]
@@ -63,17 +63,9 @@ class Checkpoint:
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write beside `path`, flush to disk, then rename: `path` is old or new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write bytes so that `path` is old or new, never half."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def save_checkpoint(net: MSTPN, path: Path, training: Mapping[str, Any]) -> None:

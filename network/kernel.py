@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.network.normalisation import NORM_FLOOR
+from mstpn.synapses.write_limits import issued_update, windowed_trace
 
 __all__ = ["MODES", "SEGMENT", "backward", "forward"]
 
@@ -29,6 +30,9 @@ _L2, _STPN = MODES["l2"], MODES["stpn"]
 
 Array = NDArray[Any]
 """float32 or float64, all of a call alike."""
+
+_issued_update = numba.njit(issued_update)
+_windowed_trace = numba.njit(windowed_trace)
 
 
 @numba.njit(fastmath=True, inline="never")
@@ -75,11 +79,8 @@ def _step_trace_limited(
 ) -> None:
     least, most, low, high = limits
     for j in range(z.shape[0]):
-        update = gamma[j] * (z[j] * h)
-        if abs(update) < least:
-            update = update * 0
-        update = min(max(update, -most), most)
-        f_next[j] = min(max(decay[j] * (f[j] * scale) + update, low - w[j]), high - w[j])
+        update = _issued_update(gamma[j] * (z[j] * h), least, most)
+        f_next[j] = _windowed_trace(decay[j] * (f[j] * scale) + update, w[j], low, high)
 
 
 @numba.njit(fastmath=True, inline="never")

@@ -105,6 +105,9 @@ def stpn_step(
     return out, after
 
 
+IDEAL = (0.0, np.inf, -np.inf, np.inf)
+
+
 @dataclass
 class DenseLedger:
     """A game integrated with every synapse in every frame, from h and z as recorded."""
@@ -122,12 +125,14 @@ def dense_ledger(
     volt: Array,
     second: float,
     d: Device,
+    limits: tuple[float, float, float, float] = IDEAL,
 ) -> DenseLedger:
     """Frame by frame as in `Recursion.step_with_energy`, but h (T, N) and z (T, M) are given.
 
-    Parameters are (M, N). The pulse of frame t arrives at the start of frame t + 1.
+    Parameters are (M, N). The pulse of frame t arrives at the start of frame t + 1, under the
+    limits of `LimitedRecursion`.
     """
-    frames = list(dense_frames(h, z, weight, decay, gamma, volt, second, d))
+    frames = list(dense_frames(h, z, weight, decay, gamma, volt, second, d, limits))
     return DenseLedger(np.array([e for e, _ in frames]), np.array([f for _, f in frames]))
 
 
@@ -140,19 +145,22 @@ def dense_frames(
     volt: Array,
     second: float,
     d: Device,
+    limits: tuple[float, float, float, float] = IDEAL,
 ) -> Iterator[tuple[Array, Array]]:
     """The frames of `dense_ledger` one by one: energies (M, N, 3) and F (M, N)."""
     trace = np.zeros_like(weight)
     update = np.zeros_like(weight)
     mean = (1 - decay) / np.log(1 / decay)
+    least, most, low, high = limits
     for t in range(len(h)):
-        trace = decay * trace + update
+        trace = np.clip(decay * trace + update, low - weight, high - weight)
         pulse = d.e_pulse * (np.abs(update) / d.df_max) ** d.energy_exponent
         bias = volt**2 * (d.g_offset + d.kappa * (weight + trace * mean)) * second
         conductance = d.g_offset + d.kappa * (weight + trace)
         read = d.v_read**2 * d.t_read * conductance * np.abs(z[t])[:, None]
         yield np.stack([pulse, bias, read], axis=-1), trace
-        update = gamma * np.outer(z[t], h[t])
+        wanted = gamma * np.outer(z[t], h[t])
+        update = np.where(np.abs(wanted) < least, 0.0, np.clip(wanted, -most, most))
 
 
 def held_synapse(

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from mstpn.bridge.pong import Pong
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 Array = NDArray[np.float64]
 N_FEATURES, N_HIDDEN, N_FRAMES = 30, 7, 150
@@ -54,8 +55,8 @@ def features(seed: int = 1) -> Array:
     return x
 
 
-def network(device: Memristor, seed: int = 0) -> MSTPNNetwork:
-    rng = np.random.default_rng(seed)
+def network(device: Memristor, limits: WriteLimits | None = None) -> MSTPNNetwork:
+    rng = np.random.default_rng(0)
     shape = (N_HIDDEN, N_FEATURES + N_HIDDEN)
     parameters = LayerParameters(
         weight=rng.uniform(-0.5, 0.5, shape),
@@ -63,6 +64,7 @@ def network(device: Memristor, seed: int = 0) -> MSTPNNetwork:
         gamma=rng.uniform(-0.02, 0.02, shape),
         bias=np.zeros(N_HIDDEN),
         normalisation="none",
+        limits=limits,
     )
     return MSTPNNetwork(parameters, device, T_STEP)
 
@@ -74,8 +76,8 @@ def recorder(path: Path, net: MSTPNNetwork) -> Recorder:
 class Game:
     """A small recorded game and what the network said after every frame."""
 
-    def __init__(self, folder: Path, device: Memristor) -> None:
-        net = network(device)
+    def __init__(self, folder: Path, device: Memristor, limits: WriteLimits | None) -> None:
+        net = network(device, limits)
         self.spent: list[list[float]] = []
         self.worst: list[float] = []
         self.faded: list[Array] = []
@@ -90,9 +92,15 @@ class Game:
         self.voltage: Quantity = np.array(net.synapses.V_bias[:]).reshape(-1, N_HIDDEN) * volt
 
 
-@pytest.fixture(scope="module")
-def game(tmp_path_factory: pytest.TempPathFactory, device: Memristor) -> Game:
-    return Game(tmp_path_factory.mktemp("small"), device)
+LIMITS = WriteLimits(0.002, 0.012, -0.51, 0.505)
+"""All four bite in the small game."""
+
+
+@pytest.fixture(scope="module", params=[None, LIMITS], ids=["ideal", "limited"])
+def game(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, device: Memristor
+) -> Game:
+    return Game(tmp_path_factory.mktemp("small"), device, request.param)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +118,7 @@ def dense(recording: Recording, voltage: Quantity, d: oracles.Device) -> oracles
         np.asarray(voltage / volt),
         float(recording.step_duration / second),
         d,
+        astuple(recording.limits),
     )
 
 
@@ -155,16 +164,33 @@ def test_traces_are_exact_at_every_frame_and_not_of_the_last_event(
         assert (small.trace_W[k] == game.recording.weight[at]).all()
 
 
-def test_first_trace_is_the_synapse_with_the_largest_updates(small: xr.Dataset, game: Game) -> None:
-    r = game.recording
-    z = r.dense(r.event_z, 0, r.n_frames)
-    sums = np.abs(r.gamma) * (np.abs(z[:, :-1]) @ np.abs(r.h[:-1]))
+def test_first_trace_is_the_synapse_with_the_largest_updates(
+    small: xr.Dataset, game: Game, numbers: oracles.Device
+) -> None:
+    trace = dense(game.recording, game.voltage, numbers).trace
+    updates = np.diff(trace, axis=0) + (1 - game.recording.decay) * trace[:-1]
+    sums = np.abs(updates).sum(axis=0)
     i, j = np.unravel_index(sums.argmax(), sums.shape)
     assert (int(small.trace_presynaptic[0]), int(small.trace_postsynaptic[0])) == (i, j)
     assert float(np.abs(small.trace_dF[0]).sum()) == pytest.approx(sums.max(), rel=1e-12)
+    np.testing.assert_allclose(small.update_sum, sums, rtol=0, atol=1e-14)
     assert list(zip(small.trace_presynaptic.values, small.trace_postsynaptic.values, strict=True))[
         1:
     ] == [(12, 3), (0, 0)]
+
+
+def test_limits_of_the_limited_game_all_bite(game: Game, numbers: oracles.Device) -> None:
+    r = game.recording
+    z = r.dense(r.event_z, 0, r.n_frames)
+    wanted = np.abs(r.gamma[..., None] * z[:, None, :-1] * r.h[:-1].T)
+    total = r.weight + dense(r, game.voltage, numbers).trace
+    bites = [
+        (wanted[wanted > 0] < r.limits.delta_f_min).any(),
+        (wanted > r.limits.delta_f_max).any(),
+        (total <= r.limits.total_min).any(),
+        (total >= r.limits.total_max).any(),
+    ]
+    assert all(bites) if r.limits == LIMITS else not any(bites)
 
 
 @given(cuts=st.lists(st.integers(0, N_FRAMES), max_size=4))
@@ -195,7 +221,7 @@ def test_energies_never_decrease(game: Game, device: Memristor) -> None:
 def test_a_conductance_below_zero_is_counted(
     game: Game, device: Memristor, numbers: oracles.Device
 ) -> None:
-    wild = game.recording.replace(gamma=100 * game.recording.gamma)
+    wild = game.recording.replace(gamma=100 * game.recording.gamma, limits=WriteLimits())
     found = ledger(wild, device, game.voltage).frames_below_zero.values
     conductance = numbers.g_offset + numbers.kappa * (
         wild.weight + dense(wild, game.voltage, numbers).trace
@@ -267,6 +293,7 @@ def test_file_holds_units_provenance_and_the_game(
         np.testing.assert_array_equal(file.synapse_energy, small.synapse_energy)
     again = load_recording(tmp_path / "a.nc")
     assert again.attributes == {"seed": "0"}
+    assert again.limits == game.recording.limits
     for name in ("weight", "decay", "gamma", "h", "event_count", "event_unit", "event_z"):
         np.testing.assert_array_equal(getattr(again, name), getattr(game.recording, name))
     assert float(again.step_duration) == float(T_STEP)
@@ -276,11 +303,11 @@ _CRASHING = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from test_ledger import N_FRAMES, features, network, recorder
+from test_ledger import LIMITS, features, network, recorder
 from mstpn.network.codegen import use_target
 from mstpn.synapses.memristor import Memristor
 use_target("numpy")
-net = network(Memristor.from_file())
+net = network(Memristor.from_file(), LIMITS if sys.argv[2] == "limited" else None)
 keeper = recorder(Path(sys.argv[1]), net)
 for k, x in enumerate(features()):
     h = net.step(x)
@@ -294,14 +321,16 @@ def test_a_killed_program_keeps_what_it_recorded(
     game: Game, device: Memristor, tmp_path: Path
 ) -> None:
     path = tmp_path / "killed.nc"
+    kind = "limited" if game.recording.limits == LIMITS else "ideal"
     done = subprocess.run(
-        [sys.executable, "-c", _CRASHING, path],
+        [sys.executable, "-c", _CRASHING, path, kind],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
     kept = load_recording(parts_folder(path))
     assert kept.n_frames == 128  # two parts of 64 of the 141 frames
+    assert kept.limits == game.recording.limits
     np.testing.assert_array_equal(kept.h, game.recording.h[:128])
     totals = ledger(kept, device, game.voltage).frame_energy.sum("frame").values
     np.testing.assert_allclose(totals, game.spent[127], rtol=1e-12)
