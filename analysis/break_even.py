@@ -119,7 +119,9 @@ def break_even(curve: Curve, policy: str, baseline: Baseline, step: Quantity) ->
         return None
     k = int(crossing[0])
     share = gap[k] / (gap[k] - gap[k + 1])
-    return float(curve.x[k] + share * (curve.x[k + 1] - curve.x[k]))
+    low, high = curve.x[k : k + 2]
+    # exact where the energy is a power of x, which it is in most of its range
+    return float(low * (high / low) ** share if low > 0 else share * high)
 
 
 def line(curve: Curve, baseline: Baseline, step: Quantity) -> Array:

@@ -197,9 +197,7 @@ def energy_over_time(
     n_synapses = ledger.sizes["presynaptic"] * ledger.sizes["postsynaptic"]
     frames = np.arange(1, len(ends) + 1)
     for baseline, dashes in zip(baselines, ("-", "--", ":", "-."), strict=False):
-        spent = np.array(
-            [float(baseline.energy(n_synapses * int(k), step) / joule) for k in frames]
-        )
+        spent = np.asarray(baseline.energy(n_synapses * frames, step) / joule)
         axes.plot(ends, 1e3 * spent, color="black", linestyle=dashes, label=baseline.label)
     axes.set(xlabel="game time (s)", ylabel="energy so far (mJ)", yscale="log")
     axes.set_ylim(bottom=1e-6)

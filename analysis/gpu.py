@@ -63,13 +63,13 @@ class Baseline:
     provenance: str
     source: str
 
-    def energy(self, synapse_steps: float, step_duration: Quantity) -> Quantity:
+    def energy(self, synapse_steps: Any, step_duration: Quantity) -> Quantity:
         """Energy for so many updates of a synapse.
 
         Parameters
         ----------
-        synapse_steps : float
-        step_duration : Quantity
+        synapse_steps : float or ndarray
+        step_duration : Quantity, second
             Reading of the paper's step; only baselines of its whole game depend on it.
         """
         if self.update_energy is not None:

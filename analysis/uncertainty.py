@@ -17,7 +17,7 @@ from numpy.polynomial.chebyshev import Chebyshev
 from numpy.typing import NDArray
 
 from mstpn.analysis.constants import DataError, read_table
-from mstpn.analysis.energies import conductance_integral, read_energy
+from mstpn.analysis.energies import conductance_integral, pulse_energy, read_energy
 from mstpn.analysis.integration import Integration
 from mstpn.analysis.protocols import POLICIES
 from mstpn.analysis.recording import Recording
@@ -142,6 +142,7 @@ def monte_carlo(
             bias[policy][k] = float(energy / joule)
         if progress is not None:
             progress()
+    pulse[0] = float(np.sum(pulse_energy(sums, device)) / joule)
     duration = recording.duration
     return Samples(
         pulse * joule,
