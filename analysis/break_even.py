@@ -1,7 +1,8 @@
 """Where a memristor synapse stops being cheaper: energy per update against one quantity.
 
 Each curve moves one quantity and leaves the game, the other constants and the number of
-updates as they are. The energy of a game is linear in all but the voltage::
+updates as they are; so a GPU, whose energy grows with the updates, is a level line. The
+energy of a game is linear in all but the voltage::
 
     E = E_pulse a + sum V^2 ((G_offset + kappa W) n T + a kappa integral of F)
 
@@ -11,20 +12,18 @@ in proportion to the share of active inputs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from brian2.units import Quantity, joule, second, siemens, volt
+from brian2.units import joule, second, siemens, volt
 from numpy.typing import NDArray
 
 from mstpn.analysis.energies import conductance_integral, pulse_energy
-from mstpn.analysis.gpu import Baseline
 from mstpn.analysis.integration import Integration
 from mstpn.analysis.protocols import POLICIES
 from mstpn.analysis.recording import Recording
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["Curve", "break_even", "curves", "line"]
+__all__ = ["Curve", "break_even", "curves"]
 
 Array = NDArray[np.float64]
 _N_POINTS = 121
@@ -101,7 +100,7 @@ def curves(recording: Recording, device: Memristor) -> dict[str, Curve]:
     }
 
 
-def break_even(curve: Curve, policy: str, baseline: Baseline, step: Quantity) -> float | None:
+def break_even(curve: Curve, policy: str, level: float) -> float | None:
     """Where a curve meets a baseline; None if it does not within its range.
 
     Parameters
@@ -109,11 +108,10 @@ def break_even(curve: Curve, policy: str, baseline: Baseline, step: Quantity) ->
     curve : Curve
     policy : str
         One of the curve's.
-    baseline : Baseline
-    step : Quantity, second
-        Reading of the step; on the curve over seconds, the step is the quantity itself.
+    level : float, joule
+        The baseline's energy per synapse and step.
     """
-    gap = np.log(curve.energy[policy] / line(curve, baseline, step))
+    gap = np.log(curve.energy[policy] / level)
     crossing = np.flatnonzero(np.diff(np.sign(gap)))
     if not len(crossing):
         return None
@@ -122,9 +120,3 @@ def break_even(curve: Curve, policy: str, baseline: Baseline, step: Quantity) ->
     low, high = curve.x[k : k + 2]
     # exact where the energy is a power of x, which it is in most of its range
     return float(low * (high / low) ** share if low > 0 else share * high)
-
-
-def line(curve: Curve, baseline: Baseline, step: Quantity) -> Array:
-    """The baseline's energy per synapse and step along a curve, joule, (P,)."""
-    steps: Any = curve.x * second if curve.unit == "s" else np.full(len(curve.x), 1.0) * step
-    return np.broadcast_to(np.asarray(baseline.energy(1, steps) / joule), curve.x.shape)

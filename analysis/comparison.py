@@ -12,13 +12,16 @@ import numpy as np
 from brian2.units import Quantity, joule, second
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
-from mstpn.analysis.break_even import Curve, line
+from mstpn.analysis.break_even import Curve
+from mstpn.analysis.energies import marks
 from mstpn.analysis.figures import styled
 from mstpn.analysis.gpu import Baseline
 from mstpn.analysis.left_out import Part
 from mstpn.analysis.recording import Recording
 from mstpn.analysis.uncertainty import Samples
+from mstpn.synapses.memristor import Memristor
 
 __all__ = ["Ratio", "break_even_figure", "ratio_figure", "ratios"]
 
@@ -89,6 +92,10 @@ _POLICY_STYLE = {
 }
 
 
+def _with_mark(baseline: Baseline) -> str:
+    return f"{baseline.label} ({baseline.provenance})"
+
+
 @styled
 def ratio_figure(
     by_step: Mapping[float, Mapping[tuple[str, str], Ratio]], baselines: Mapping[str, Baseline]
@@ -101,7 +108,7 @@ def ratio_figure(
         `ratios` by step, second.
     baselines : mapping of str to Baseline
     """
-    figure = Figure(figsize=(7.2, 1.4 + 0.32 * len(baselines)))
+    figure = Figure(figsize=(8.0, 1.6 + 0.32 * len(baselines)))
     panels = figure.subplots(1, len(by_step), sharey=True, sharex=True, squeeze=False)[0]
     names = list(baselines)
     for axes, (step, found) in zip(panels, by_step.items(), strict=True):
@@ -115,16 +122,25 @@ def ratio_figure(
         axes.axvline(1, color="black", linewidth=0.8)
         axes.set(xscale="log", xlabel="GPU energy / memristor energy")
         axes.set_title(f"one step per 1/{round(1 / step)} s (assumed)", fontsize=9)
-    panels[0].set_yticks(range(len(names)), [b.label for b in baselines.values()])
+    panels[0].set_yticks(range(len(names)), [_with_mark(b) for b in baselines.values()])
     panels[0].invert_yaxis()
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, title="bias voltages", ncols=3, loc="outside lower center")
+    figure.legend(
+        handles,
+        labels,
+        title="bias voltages; lines: 95 % over the device constants that are assumed",
+        ncols=3,
+        loc="outside lower center",
+    )
     return figure
 
 
 @styled
 def break_even_figure(
-    curves: Mapping[str, Curve], baselines: Sequence[Baseline], step: Quantity
+    curves: Mapping[str, Curve],
+    device: Memristor,
+    baselines: Sequence[Baseline],
+    step: Quantity,
 ) -> Figure:
     """Energy per synapse and step against four quantities, baselines as black lines."""
     figure = Figure(figsize=(7.2, 6.0))
@@ -133,16 +149,19 @@ def break_even_figure(
             colour, _ = _POLICY_STYLE[policy]
             axes.plot(curve.x, energy, color=colour, label=f"memristor, {policy}")
         for baseline, dashes in zip(baselines, ("-", "--", ":", "-."), strict=False):
-            level = line(curve, baseline, step)
-            axes.plot(curve.x, level, color="black", linestyle=dashes, label=baseline.label)
+            level = float(baseline.energy(1, step) / joule)
+            axes.axhline(level, color="black", linestyle=dashes, label=_with_mark(baseline))
         axes.axvline(curve.here, color="#999999", linewidth=0.8)
         axes.set(
             xscale="linear" if curve.x[0] == 0 else "log",
             yscale="log",
-            xlabel=curve.label + ("" if curve.unit == "1" else f" ({curve.unit})"),
-            ylabel="J per synapse and step",
+            xlabel=curve.label,
+            ylabel="energy per synapse and step",
         )
         axes.set_ylim(bottom=1e-13)
+        axes.yaxis.set_major_formatter(EngFormatter("J"))
+        if curve.unit != "1":
+            axes.xaxis.set_major_formatter(EngFormatter(curve.unit))
     shown: dict[str, Artist] = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
@@ -153,6 +172,8 @@ def break_even_figure(
         }
     figure.legend(list(shown.values()), list(shown), ncols=2, loc="outside lower center")
     figure.suptitle(
-        f"grey: this game; one step per 1/{round(float(second / step))} s (assumed)", fontsize=9
+        f"grey: this game; one step per 1/{round(float(second / step))} s (assumed); "
+        f"memristor curves: {marks(device, ('pulse', 'bias'))}",
+        fontsize=9,
     )
     return figure

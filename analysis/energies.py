@@ -28,10 +28,12 @@ from mstpn.synapses.write_limits import WriteLimits, issued_update, windowed_tra
 __all__ = [
     "TERMS",
     "TERM_CONSTANTS",
+    "assumed_constants",
     "bias_energy",
     "conductance_integral",
     "energies",
     "frame_energies",
+    "marks",
     "mean_share",
     "provenance",
     "pulse_energy",
@@ -62,11 +64,26 @@ TERM_CONSTANTS: Mapping[str, tuple[str, ...]] = {
 
 def provenance(device: Memristor, terms: Sequence[str] = TERMS) -> str:
     """Where the constants behind some terms come from, one clause per mark."""
-    marks: dict[str, list[str]] = {}
+    found = _by_mark(device, terms)
+    return "; ".join(f"{mark}: {', '.join(names)}" for mark, names in sorted(found.items()))
+
+
+def marks(device: Memristor, terms: Sequence[str] = TERMS) -> str:
+    """The provenance marks behind some terms, without the constants' names."""
+    return ", ".join(sorted(_by_mark(device, terms)))
+
+
+def assumed_constants(device: Memristor, terms: Sequence[str]) -> list[str]:
+    """Constants behind some terms that are assumed."""
+    return _by_mark(device, terms).get("assumed", [])
+
+
+def _by_mark(device: Memristor, terms: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for name in dict.fromkeys(n for term in terms for n in TERM_CONSTANTS[term]):
         mark = device.constants[name].provenance if name in device.constants else "unstated"
-        marks.setdefault(mark, []).append(name)
-    return "; ".join(f"{mark}: {', '.join(names)}" for mark, names in sorted(marks.items()))
+        found.setdefault(mark, []).append(name)
+    return found
 
 
 def conductance_integral(sums: Sums, recording: Recording, device: Memristor) -> Quantity:

@@ -10,10 +10,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 import xarray as xr
-from brian2.units import Quantity, joule, watt
+from brian2.units import Quantity, joule, nsiemens, second, watt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mstpn.analysis.energies import marks
 from mstpn.analysis.gpu import Baseline
 from mstpn.analysis.ledger import frame_times
 from mstpn.synapses.memristor import Memristor
@@ -59,7 +60,7 @@ def _axes(width: float = 6.4, height: float = 3.2) -> tuple[Figure, Axes]:
 
 def _name(ledger: xr.Dataset) -> str:
     i, j = int(ledger.trace_presynaptic[0]), int(ledger.trace_postsynaptic[0])
-    return f"synapse {i} \N{RIGHTWARDS ARROW} {j}, the one with the largest updates $\\Delta F$"
+    return f"synapse {i} \N{RIGHTWARDS ARROW} {j}, largest updates $\\Delta F$"
 
 
 @styled
@@ -119,7 +120,8 @@ def pulse_energies(ledger: xr.Dataset, device: Memristor) -> Figure:
         x,
         1e12 * law,
         color=GREY,
-        label=f"$E \\propto |\\Delta F|^{{{device.energy_exponent:.3g}}}$ ({_mark(device)})",
+        label=f"$E \\propto |\\Delta F|^{{{device.energy_exponent:.3g}}}$ "
+        f"({marks(device, ['pulse'])})",
     )
     axes.loglog(
         updates[seen],
@@ -136,12 +138,6 @@ def pulse_energies(ledger: xr.Dataset, device: Memristor) -> Figure:
     return figure
 
 
-def _mark(device: Memristor) -> str:
-    names = ("pulse_energy", "pulse_energy_exponent", "pulse_conductance_exponent")
-    marks = {device.constants[n].provenance for n in names if n in device.constants}
-    return ", ".join(sorted(marks)) or "unstated"
-
-
 @styled
 def power_against_weight(ledger: xr.Dataset, device: Memristor) -> Figure:
     """Fig. 4f: power under bias against total weight, one line per voltage."""
@@ -153,10 +149,9 @@ def power_against_weight(ledger: xr.Dataset, device: Memristor) -> Figure:
     for colour, share in zip(shades, np.linspace(1 / 6, 1, 6), strict=True):
         power = np.asarray(device.bias_energy_power(share * top, total) / watt)
         axes.plot(total, 1e9 * power, color=colour, label=f"{float(share * top):.1f} V")
-    given = device.constants.get("bias_power")
     axes.plot(0, 1e9 * float(device.bias_power / watt), "o", color=COLOUR["pulse"])
     axes.annotate(
-        f"{device.bias_power} ({given.provenance if given else 'unstated'})",
+        f"{device.bias_power} ({_mark(device, 'bias_power')})",
         (0, 1e9 * float(device.bias_power / watt)),
         xytext=(-8, 8),
         textcoords="offset points",
@@ -168,45 +163,63 @@ def power_against_weight(ledger: xr.Dataset, device: Memristor) -> Figure:
         xlabel="total weight S = W + F (shaded: 99 % of this network's W)",
         ylabel="power under bias (nW)",
     )
+    axes.set_title(
+        f"slope: {float(device.weight_conductance / nsiemens):g} nS per unit of S "
+        f"({_mark(device, 'weight_conductance')})",
+        loc="left",
+    )
     axes.legend(title="$V_{bias}$", loc="upper left")
     return figure
 
 
+def _mark(device: Memristor, name: str) -> str:
+    return device.constants[name].provenance if name in device.constants else "unstated"
+
+
 @styled
 def energy_over_time(
-    ledger: xr.Dataset, baselines: list[Baseline], worst_case: Quantity, step: Quantity
+    ledger: xr.Dataset,
+    device: Memristor,
+    baselines: list[Baseline],
+    worst_case: Quantity,
+    step: Quantity,
 ) -> Figure:
     """Fig. 4g: energy spent so far, the memristors by term against GPUs.
 
     Parameters
     ----------
     ledger : xarray.Dataset
+    device : Memristor
     baselines : list of Baseline
     worst_case : Quantity, joule
         Bias energy of the game with every synapse at the largest voltage.
     step : Quantity, second
         Reading of the paper's step.
     """
-    figure, axes = _axes(6.4, 4.0)
+    figure, axes = _axes(6.4, 4.8)
     ends = frame_times(ledger)
     for term in ledger.term.values:
         spent = 1e3 * ledger.frame_energy.sel(term=term).cumsum("frame")
-        axes.plot(ends, spent, color=COLOUR[str(term)], label=f"memristors: {term}")
+        label = f"memristors: {term} ({marks(device, [str(term)])})"
+        axes.plot(ends, spent, color=COLOUR[str(term)], label=label)
     bound = 1e3 * float(worst_case / joule) * ends / ends[-1]
-    axes.plot(ends, bound, color=COLOUR["bias"], linestyle="--", label="bias, worst case")
+    label = f"memristors: bias, worst case ({marks(device, ['worst-case bias'])})"
+    axes.plot(ends, bound, color=COLOUR["bias"], linestyle="--", label=label)
     n_synapses = ledger.sizes["presynaptic"] * ledger.sizes["postsynaptic"]
     frames = np.arange(1, len(ends) + 1)
     for baseline, dashes in zip(baselines, ("-", "--", ":", "-."), strict=False):
         spent = np.asarray(baseline.energy(n_synapses * frames, step) / joule)
-        axes.plot(ends, 1e3 * spent, color="black", linestyle=dashes, label=baseline.label)
+        label = f"{baseline.label} ({baseline.provenance})"
+        axes.plot(ends, 1e3 * spent, color="black", linestyle=dashes, label=label)
     axes.set(xlabel="game time (s)", ylabel="energy so far (mJ)", yscale="log")
     axes.set_ylim(bottom=1e-6)
-    figure.legend(loc="outside right center", fontsize=8)
+    axes.set_title(f"one step per 1/{round(float(second / step))} s (assumed)", loc="left")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 
 @styled
-def histograms(ledger: xr.Dataset, _device: Memristor) -> Figure:
+def histograms(ledger: xr.Dataset, device: Memristor) -> Figure:
     """Fig. 4h: energy per synapse over the game, one histogram per term."""
     figure = Figure(figsize=(7.2, 2.8))
     for axes, term in zip(figure.subplots(1, 3, sharey=True), ledger.term.values, strict=True):
@@ -216,8 +229,9 @@ def histograms(ledger: xr.Dataset, _device: Memristor) -> Figure:
         if len(used):
             bins = np.geomspace(max(used.min(), 1e-6 * used.max()), used.max() * 1.001, 50)
             axes.hist(used, bins=bins.tolist(), color=COLOUR[str(term)])
-        axes.set(xscale="log", yscale="log", xlabel=f"{term} ({unit})")
-        axes.set_title(f"{np.mean(spent <= 0):.0%} spend none", fontsize=8)
+        axes.set(xscale="log", yscale="log", xlabel=f"{term} energy ({unit})")
+        said = marks(device, [str(term)])
+        axes.set_title(f"{100 * np.mean(spent <= 0):.0f} % spend none\n{said}", fontsize=8)
     figure.axes[0].set_ylabel("synapses")
     return figure
 
@@ -227,8 +241,8 @@ def per_synapse(ledger: xr.Dataset, _device: Memristor) -> Figure:
     """Fig. 4i: energy of each synapse over the game, all terms."""
     figure, axes = _axes(7.2, 3.0)
     spent = 1e9 * ledger.synapse_energy.sum("term").values.T
-    image = axes.imshow(spent, aspect="auto", cmap="cividis", interpolation="nearest")
+    image = axes.imshow(spent, aspect="auto", cmap="cividis")
     axes.set(xlabel="presynaptic unit", ylabel="postsynaptic unit")
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, label="energy of the game (nJ)")
+    figure.colorbar(image, label="energy of the game,\npulses + bias + reads (nJ)")
     return figure

@@ -276,5 +276,5 @@ def load_recording(path: Path) -> Recording:
 
 
 _LIMITS = tuple(f.name for f in fields(WriteLimits))
-_OWN = ("step_duration_s", "device", "device_constants", *_LIMITS)
+_OWN = ("step_duration_s", "bias", "device", "device_constants", *_LIMITS)
 _RECORDED = ("weight", "decay", "gamma", "h", "event_count", "event_unit", "event_z")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mstpn.analysis import figures, tables
 from mstpn.analysis.break_even import Curve, curves
 from mstpn.analysis.comparison import Ratio, break_even_figure, ratio_figure, ratios
-from mstpn.analysis.energies import TERMS, energies, provenance
+from mstpn.analysis.energies import TERMS, energies, marks, provenance
 from mstpn.analysis.gpu import Baseline, PaperGame, paper_game
 from mstpn.analysis.ledger import ledger
 from mstpn.analysis.left_out import Part, left_out
@@ -73,11 +73,11 @@ class Report:
             "4d_zoom": figures.trace_zoom(*both),
             "4e_pulse_energy": figures.pulse_energies(*both),
             "4f_bias_power": figures.power_against_weight(*both),
-            "4g_energy_over_time": figures.energy_over_time(self.ledger, drawn, worst, step),
+            "4g_energy_over_time": figures.energy_over_time(*both, drawn, worst, step),
             "4h_histograms": figures.histograms(*both),
             "4i_per_synapse": figures.per_synapse(*both),
             "ratios": ratio_figure(by_step, self.registry),
-            "break_even": break_even_figure(self.curves, drawn, step),
+            "break_even": break_even_figure(self.curves, self.device, drawn, step),
         }
         if self.parts:
             systems = {float(s / second): self.ratios(s, system=True) for s in self.steps}
@@ -107,6 +107,7 @@ class Report:
                     "level": "system" if system else "synapse",
                     "baseline": baseline,
                     "bias": policy,
+                    "assumed": tables.assumed(policy, self.device),
                     "ratio": r.value,
                     "low": r.low,
                     "high": r.high,
@@ -129,8 +130,10 @@ class Report:
         sections = [
             "# Energy of one game",
             self._game(),
+            self._headline(),
             "## By term and bias",
             self._energies(),
+            self._beside_the_paper(),
             "## Against GPUs, as the paper counts",
             _RATIO_NOTE,
             *self._ratio_tables(system=False),
@@ -145,8 +148,9 @@ class Report:
             ]
         sections += [
             "## Break-even",
-            f"Where memristors and GPU spend the same, all else as in this game, at "
-            f"{tables.reading(recording.step_duration)} per step (assumed). "
+            "Where memristors and GPU spend the same, all else as in this game, or which of them "
+            "spends less throughout the range drawn below. The paper's step is read as "
+            f"{tables.reading(recording.step_duration)} (assumed). "
             f"Memristor curves rest on {provenance(device, ('pulse', 'bias'))}.",
             tables.break_even_table(self.curves, self.registry, recording.step_duration),
             "## The paper's arithmetic",
@@ -184,6 +188,37 @@ class Report:
             f"{tables.negative_conductance(self.ledger.frames_below_zero.values)}"
         )
 
+    def _headline(self) -> str:
+        found = [self.ratios(step) for step in self.steps]
+        lines = [
+            "For the same updates, as the paper counts, a GPU spends, from one reading of the "
+            "step to the other [95 % over the device constants that are assumed]:"
+        ]
+        for name in _DRAWN:
+            said = []
+            for policy in ("worst case", "trained"):
+                rows = [f[name, policy] for f in found]
+                low, *_, high = sorted(r.value for r in rows)
+                said.append(
+                    f"{tables.span(low, high)} times as much at {policy} bias "
+                    f"[{tables.number(min(r.low for r in rows))}, "
+                    f"{tables.number(max(r.high for r in rows))}] "
+                    f"({tables.rests_on(policy, self.device)})"
+                )
+            baseline = self.registry[name]
+            lines.append(f"- {baseline.label} ({baseline.provenance}): {', '.join(said)}")
+        return "\n".join([lines[0] + "\n", *lines[1:]])
+
+    def _beside_the_paper(self) -> str:
+        pulse = float(self.ledger.frame_energy.sel(term="pulse").sum()) * joule
+        published = self.game.pulse_energy
+        return (
+            f"The paper's game spent {tables.millijoule(published.value)} on pulses "
+            f"({published.provenance}), {tables.number(float(published.value / pulse))} times this "
+            "one: agents differ, and pulse energies are not published "
+            f"({marks(self.device, ['pulse'])})."
+        )
+
     def _energies(self) -> str:
         known = [float(step.value / second) for step in self.game.steps]
         extra = [s for s in self.steps if not np.isclose(float(s / second), known, rtol=1e-9).any()]
@@ -208,7 +243,9 @@ class Report:
 _RATIO_NOTE = (
     "GPU energy over the memristors' pulses and bias for the same updates; in brackets the 95 % "
     "interval over the device constants that are assumed (ranges below), in parentheses what the "
-    "ratio rests on that is assumed. A GPU's energy grows with steps and the bias energy with "
+    "ratio rests on that is assumed. GPU figures are not varied. A constant at an end of its "
+    "range, as `bias_voltage_min` at 0 V, makes the interval one-sided: the value is then near "
+    "the best case, not in the middle. A GPU's energy grows with steps and the bias energy with "
     "seconds, and the paper does not say how long its step is, so both readings are shown. "
     "Baselines of the paper's whole game are divided by the steps that a reading gives it."
 )

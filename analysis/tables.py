@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 from brian2.units import Quantity, joule, mjoule, second
+from matplotlib.ticker import EngFormatter
 
 from mstpn.analysis.break_even import Curve, break_even
 from mstpn.analysis.comparison import Ratio
 from mstpn.analysis.constants import Sourced
-from mstpn.analysis.energies import TERM_CONSTANTS, energies, provenance
+from mstpn.analysis.energies import assumed_constants, energies, provenance
 from mstpn.analysis.gpu import Baseline, PaperGame
 from mstpn.analysis.left_out import Part
 from mstpn.analysis.protocols import POLICIES, Held, paper_protocol
@@ -31,13 +32,18 @@ __all__ = [
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
+    lines = [header, ["---"] * len(header), *([c.replace("|", "\\|") for c in r] for r in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def number(value: float) -> str:
     """A number in four digits, or whole if it is large."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def span(low: float, high: float) -> str:
+    """Two numbers, or one if they read the same."""
+    return " to ".join(dict.fromkeys((number(low), number(high))))
 
 
 def millijoule(energy: Quantity) -> str:
@@ -68,7 +74,6 @@ def energy_table(
     for step, mark in [*((s.value, s.provenance) for s in steps), *((s, "given") for s in extra)]:
         recording = game.recording.replace(step_duration=step)
         spent = energies(recording, device, game.bias_voltage)
-        bias = "worst-case bias" if policy == "worst case" else "bias"
         rows.append(
             [
                 policy,
@@ -76,7 +81,7 @@ def energy_table(
                 f"{float(recording.duration / second):.1f} s",
                 *(millijoule(spent[term]) for term in ("pulse", "bias", "read")),
                 millijoule(spent["pulse"] + spent["bias"]),
-                provenance(device, ("pulse", bias)),
+                provenance(device, _terms(policy)),
             ]
         )
     return rows
@@ -187,20 +192,25 @@ def ratio_table(
             r = found[name, policy]
             cells.append(
                 f"{number(r.value)} [{number(r.low)}, {number(r.high)}] "
-                f"({_rests_on(policy, device)})"
+                f"({rests_on(policy, device)})"
             )
         rows.append([f"{baseline.label} ({baseline.provenance})", *cells])
     return table(("GPU baseline", *(f"{p} bias" for p in POLICIES)), rows)
 
 
-def _rests_on(policy: str, device: Memristor) -> str:
-    """`assumed` and the number of device constants that are, beside the step."""
-    bias = "worst-case bias" if policy == "worst case" else "bias"
-    names = {n for term in ("pulse", bias) for n in TERM_CONSTANTS[term]}
-    assumed = [
-        n for n in names if n in device.constants and device.constants[n].provenance == "assumed"
-    ]
-    return f"assumed: step, {len(assumed)} constants" if assumed else "assumed: step"
+def assumed(policy: str, device: Memristor) -> list[str]:
+    """What a ratio rests on that is assumed: the step, and device constants."""
+    return ["step", *assumed_constants(device, _terms(policy))]
+
+
+def rests_on(policy: str, device: Memristor) -> str:
+    """The same, the constants counted."""
+    n_constants = len(assumed(policy, device)) - 1
+    return f"assumed: step, {n_constants} constants" if n_constants else "assumed: step"
+
+
+def _terms(policy: str) -> tuple[str, str]:
+    return "pulse", "worst-case bias" if policy == "worst case" else "bias"
 
 
 def left_out_table(recording: Recording, parts: Sequence[Part], samples: Samples) -> str:
@@ -223,15 +233,19 @@ def left_out_table(recording: Recording, parts: Sequence[Part], samples: Samples
 def break_even_table(
     curves: Mapping[str, Curve], baselines: Mapping[str, Baseline], step: Quantity
 ) -> str:
-    """Where memristor and GPU spend the same."""
+    """Where memristor and GPU spend the same, or which of them spends less throughout."""
     columns = [(curve, policy) for curve in curves.values() for policy in curve.energy]
     rows = []
     for baseline in baselines.values():
         cells = []
         for curve, policy in columns:
-            at = break_even(curve, policy, baseline, step)
-            unit = "" if curve.unit == "1" else f" {curve.unit}"
-            cells.append("none" if at is None else f"{at:.3g}{unit}")
+            level = float(baseline.energy(1, step) / joule)
+            at = break_even(curve, policy, level)
+            if at is None:
+                cells.append("memristors" if curve.energy[policy][0] < level else "GPU")
+            else:
+                unit = "" if curve.unit == "1" else curve.unit
+                cells.append(EngFormatter(unit)(float(f"{at:.3g}")))
         rows.append([f"{baseline.label} ({baseline.provenance})", *cells])
     header = [f"{curve.label}, {policy}" for curve, policy in columns]
     return table(("GPU baseline", *header), rows)

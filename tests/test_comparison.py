@@ -12,7 +12,7 @@ from scipy import stats
 from mstpn.analysis.break_even import break_even, curves
 from mstpn.analysis.comparison import ratios
 from mstpn.analysis.energies import energies
-from mstpn.analysis.gpu import baselines, paper_game
+from mstpn.analysis.gpu import Baseline, baselines, paper_game
 from mstpn.analysis.left_out import left_out
 from mstpn.analysis.protocols import POLICIES, paper_protocol
 from mstpn.analysis.recording import Recording
@@ -202,8 +202,8 @@ def test_break_even_of_the_papers_game_in_closed_form(device: Memristor) -> None
     pulse = 0.4e-3 / (169_984 * n_steps)
     l2, stream = baselines()["resident_l2_fp16"], baselines()["stream_hbm2_fp16"]
 
-    def at(curve: str, policy: str, baseline: object) -> float | None:
-        return break_even(found[curve], policy, baseline, step * second)  # type: ignore[arg-type]
+    def at(curve: str, policy: str, baseline: Baseline) -> float | None:
+        return break_even(found[curve], policy, float(baseline.energy(1, step * second) / joule))
 
     # a curve of 121 points between which energy is taken for a power of x; F adds 1e-5
     seconds = at("seconds", "worst case", stream)
