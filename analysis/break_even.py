@@ -52,7 +52,10 @@ class Curve:
 
 
 def curves(recording: Recording, device: Memristor) -> dict[str, Curve]:
-    """Curves over offset conductance, bias voltage, seconds per decision and activity."""
+    """Curves over offset conductance, bias voltage, seconds per decision and activity.
+
+    The offset begins where no synapse's conductance is negative on average over the game.
+    """
     sums = Integration(recording, device.energy_exponent).advance()
     updates = recording.n_synapses * recording.n_frames
     pulse = float(np.sum(pulse_energy(sums, device)) / joule) / updates
@@ -84,7 +87,9 @@ def curves(recording: Recording, device: Memristor) -> dict[str, Curve]:
 
     top = float(device.bias_voltage_max / volt)
     voltage = np.linspace(0, top, _N_POINTS)
-    offsets = np.geomspace(offset / 1e3, offset * 1e2, _N_POINTS)
+    # below it some synapse would conduct less than nothing over the game
+    least = float(-(integral / duration - offset).min())
+    offsets = np.geomspace(min(max(least, offset / 1e3), offset), offset * 1e2, _N_POINTS)
     seconds = np.geomspace(1e-5, 1e1, _N_POINTS)
     shares = np.geomspace(1e-3, 1, _N_POINTS)
     everywhere = {"all synapses alike": pulse + voltage**2 * float(integral.sum()) / updates}

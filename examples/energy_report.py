@@ -30,7 +30,7 @@ from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import STEP_DURATION, play_game
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import load_checkpoint
+from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -108,12 +108,6 @@ def pair(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def write(path: Path, text: str) -> None:
-    """Write a text file, beside `path` first."""
-    with replacing(path) as partial:
-        partial.write_text(text)
-
-
 def play(options: argparse.Namespace, device: Memristor) -> Recording:
     """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile."""
     use_target("auto")
@@ -142,7 +136,7 @@ def check_paper(options: argparse.Namespace, device: Memristor) -> None:
     game, registry = paper_game(), baselines()
     found = tables.paper_check(game, device, registry)
     if options.json is not None:
-        write(options.json, json.dumps(found, indent=1))
+        atomic_write(options.json, json.dumps(found, indent=1).encode())
     print(tables.paper_check_text(found, game, device, registry))
 
 
@@ -168,9 +162,9 @@ def write_report(options: argparse.Namespace, device: Memristor) -> None:
     for name, figure in tqdm(report.figures().items(), desc="drawing", disable=None):
         with replacing(options.out / f"{name}.png") as partial:
             figure.savefig(partial)
-    write(options.out / "report.md", page)
+    atomic_write(options.out / "report.md", page.encode())
     if options.json is not None:
-        write(options.json, json.dumps(report.numbers(), indent=1))
+        atomic_write(options.json, json.dumps(report.numbers(), indent=1).encode())
     print(f"{options.out / 'report.md'} and its figures beside it")
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import oracles
 import pytest
 import xarray as xr
-from brian2 import prefs
 from brian2.units import DimensionMismatchError, Quantity, joule, ms, second, volt
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,13 +29,8 @@ from mstpn.analysis.recording import (
     load_parts,
     parts_folder,
 )
-from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import STEP_DURATION, play_game
-from mstpn.bridge.pong import Pong
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
-from mstpn.network.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -436,49 +430,3 @@ def test_wrong_units_and_unknown_synapses_are_refused(game: Game, device: Memris
         trace(game.recording, device, game.voltage, 37, 0)
     with pytest.raises(ValueError, match=r"stop must lie in \[0, 150\], got 151"):
         Integration(game.recording, 0.5).advance(151)
-
-
-def test_whole_game_of_pong_equals_the_dense_integration_per_synapse(
-    device: Memristor,
-    numbers: oracles.Device,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(prefs, "codegen.target", "cython")
-    agent = BrianAgent(load_checkpoint(DEFAULT_CHECKPOINT), device, STEP_DURATION)
-    path = tmp_path / "pong.nc"
-    with recorded(
-        path,
-        device,
-        parameters=held_parameters(agent.network),
-        step_duration=STEP_DURATION,
-        attributes={},
-    ) as keeper:
-        played = play_game(Pong(), agent, 1002, recorder=keeper)
-    assert [p.name for p in tmp_path.iterdir()] == ["pong.nc"]
-    recording = load_recording(path)
-    assert recording.n_frames == played.decisions
-    events = int(recording.event_count.sum())
-    # 12 numbers a synapse, 10 bytes an event, 0.7 kB a frame; and the file's own structure
-    assert path.stat().st_size < 96 * 169_984 + 10 * events + 800 * played.decisions + 2e5
-    with xr.open_dataset(path) as file:
-        found, voltage = file.synapse_energy.values, file.bias_voltage.values
-        frames = file.frame_energy.sum("frame").values
-    expected = np.zeros_like(found)
-    z = recording.dense(recording.event_z, 0, recording.n_frames).T
-    for energy, _ in oracles.dense_frames(
-        recording.h,
-        z,
-        recording.weight,
-        recording.decay,
-        recording.gamma,
-        voltage,
-        4 / 60,
-        numbers,
-    ):
-        expected += energy
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=0)
-    for k, term in enumerate(TERMS):
-        own = float(played.energy[term] / joule)
-        assert found[..., k].sum() == pytest.approx(own, rel=1e-12)
-        assert frames[k] == pytest.approx(own, rel=1e-12)

@@ -5,15 +5,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import oracles
 import pytest
+import xarray as xr
 from brian2 import prefs
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from mstpn.analysis.energies import TERMS
+from mstpn.analysis.ledger import load_recording
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.play import STEP_DURATION, GameRecord, play_game
@@ -34,11 +40,12 @@ def example() -> ModuleType:
     return module
 
 
-def test_a_whole_game_on_the_shipped_checkpoint(tmp_path: Path) -> None:
+def test_a_whole_game_on_the_shipped_checkpoint(numbers: oracles.Device, tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, EXAMPLE, "--seed", "1001", "--check-twin"),
             *("--json", tmp_path / "g.json", "--gif", tmp_path / "g.gif"),
+            *("--ledger", tmp_path / "g.nc"),
         ],
         cwd=tmp_path,
         capture_output=True,
@@ -67,7 +74,31 @@ def test_a_whole_game_on_the_shipped_checkpoint(tmp_path: Path) -> None:
         assert film.n_frames == game["decisions"] // 6  # type: ignore[attr-defined]
         film.seek(film.n_frames - 1)  # type: ignore[attr-defined]
         assert len(np.unique(np.asarray(film.convert("RGB")).reshape(-1, 3), axis=0)) > 10
-    assert {p.name for p in tmp_path.iterdir()} == {"g.json", "g.gif"}
+    assert {p.name for p in tmp_path.iterdir()} == {"g.json", "g.gif", "g.nc"}
+    check_ledger(tmp_path / "g.nc", game, numbers)
+
+
+def check_ledger(path: Path, game: dict[str, Any], d: oracles.Device) -> None:
+    recording = load_recording(path)
+    assert recording.n_frames == game["decisions"]
+    assert recording.attributes == {"seed": "1001", "checkpoint": DEFAULT_CHECKPOINT.name}
+    events = int(recording.event_count.sum())
+    # 12 numbers a synapse, 10 bytes an event, 0.7 kB a frame; and the file's own structure
+    assert path.stat().st_size < 96 * 169_984 + 10 * events + 800 * recording.n_frames + 2e5
+    with xr.open_dataset(path) as file:
+        found, voltage = file.synapse_energy.values, file.bias_voltage.values
+        frames = file.frame_energy.sum("frame").values
+    expected = np.zeros_like(found)
+    z = recording.dense(recording.event_z, 0, recording.n_frames).T
+    r, limits = recording, astuple(recording.limits)
+    parameters = (r.weight, r.decay, r.gamma, voltage, 4 / 60)
+    for energy, _ in oracles.dense_frames(r.h, z, *parameters, d, limits):
+        expected += energy
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=0)
+    for k, term in enumerate(TERMS):
+        # sums of 169,984 numbers in another order
+        assert found[..., k].sum() == pytest.approx(game["energy_j"][term], rel=1e-12)
+        assert frames[k] == pytest.approx(game["energy_j"][term], rel=1e-12)
 
 
 def test_same_seed_same_game_twice(device: Memristor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +155,11 @@ def truncated(folder: Path) -> list[str]:
     return arguments
 
 
+def unfinished(folder: Path) -> list[str]:
+    (folder / "g.nc.parts").mkdir()
+    return ["--ledger", str(folder / "g.nc")]
+
+
 BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no games": (lambda _: ["--games", "0"], "--games: must be an integer >= 1, got '0'"),
     "negative seed": (lambda _: ["--seed", "-1"], "--seed"),
@@ -132,6 +168,8 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "unknown option": (lambda _: ["--fast"], "--fast"),
     "bias": (lambda _: ["--bias", "best"], "invalid choice: 'best'"),
     "unwritable": (lambda f: ["--json", str(f / "none/g.json")], "cannot write"),
+    "ledger": (lambda f: ["--ledger", str(f / "none/g.nc")], "cannot write"),
+    "an unfinished game": (unfinished, "g.nc.parts holds an unfinished game"),
     "a folder": (lambda f: ["--gif", str(f)], "cannot write"),
     "missing checkpoint": (
         lambda f: ["--checkpoint", str(f / "none.safetensors")],
