@@ -27,7 +27,14 @@ from numpy.typing import NDArray
 from mstpn.synapses.files import replacing
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["Recorder", "Recording", "RecordingError", "load_parts", "parts_folder"]
+__all__ = [
+    "Recorder",
+    "Recording",
+    "RecordingError",
+    "load_parts",
+    "parts_folder",
+    "refuse_unfinished",
+]
 
 Array = NDArray[np.float64]
 _PARAMETERS = "parameters.npz"
@@ -149,6 +156,21 @@ def parts_folder(path: Path) -> Path:
     return path.with_name(f"{path.name}.parts")
 
 
+def refuse_unfinished(path: Path) -> None:
+    """Check that no game is in the way of the ledger `path`.
+
+    Raises
+    ------
+    RecordingError
+        If parts of an unfinished one lie there.
+    """
+    folder = parts_folder(path)
+    if folder.exists():
+        raise RecordingError(
+            f"{folder} holds an unfinished game: load it as a ledger, or remove it"
+        )
+
+
 class Recorder:
     """Records a game as it goes; a context manager that writes what it has when it is left.
 
@@ -178,11 +200,8 @@ class Recorder:
         attributes: Mapping[str, str],
         limits: WriteLimits = _IDEAL,
     ) -> None:
+        refuse_unfinished(path)
         self.folder = parts_folder(path)
-        if self.folder.exists():
-            raise RecordingError(
-                f"{self.folder} holds an unfinished game: load it as a ledger, or remove it"
-            )
         self.folder.mkdir(parents=True)
         _write_part(
             self.folder / _PARAMETERS,

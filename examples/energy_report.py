@@ -3,11 +3,11 @@
     python examples/energy_report.py --out report
     python examples/energy_report.py --paper-check --json check.json
 
-The first plays a game of Pong on the Brian2 network (or loads a ledger that
-`pong_brian.py --ledger` wrote) and draws Figs. 4c-4i of Weilenmann et al., Nature
-Communications 15 (2024), with the ratio against every GPU baseline. The second repeats the
-paper's own arithmetic. All constants are in data files; a device file of yours replaces
-the paper's with --device FILE.
+Needs `pip install 'mstpn[analysis]'`. The first plays a game of Pong on the Brian2 network
+(or loads a ledger that `pong_brian.py --ledger` wrote) and draws Figs. 4c-4i of Weilenmann et
+al., Nature Communications 15 (2024), with the ratio against every GPU baseline. The second
+repeats the paper's own arithmetic. All constants are in data files; a device file of yours
+replaces the paper's with --device FILE.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from mstpn.analysis import tables
 from mstpn.analysis.gpu import baselines, paper_game
 from mstpn.analysis.ledger import load_recording, recorded
-from mstpn.analysis.recording import Recording
+from mstpn.analysis.recording import Recording, refuse_unfinished
 from mstpn.analysis.report import make_report
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
@@ -110,10 +110,12 @@ def pair(text: str) -> tuple[int, int]:
 
 def play(options: argparse.Namespace, device: Memristor) -> Recording:
     """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile."""
+    path = options.out / "game.nc"
+    refuse_unfinished(path)
     use_target("auto")
     torch.set_num_threads(1)
     agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION)
-    path, pong = options.out / "game.nc", Pong()
+    pong = Pong()
     with (
         tqdm(desc="playing", unit="decision", disable=None) as bar,
         recorded(

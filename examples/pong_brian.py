@@ -10,6 +10,7 @@ in a file of yours if you say --device FILE.
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,7 @@ from tqdm import tqdm
 
 from mstpn.analysis.animation import SynapseFilm
 from mstpn.analysis.gpu import baselines, paper_game
+from mstpn.analysis.recording import refuse_unfinished
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
@@ -107,7 +109,8 @@ def writable(text: str) -> Path:
 def play(
     options: argparse.Namespace, checkpoint: Checkpoint, device: Memristor
 ) -> tuple[list[GameRecord], SynapseFilm | None]:
-    """Play all games; film the first one if asked."""
+    """Play all games; record the first one's ledger and film it if asked."""
+    ledger = ledger_recorder(options, device) if options.ledger is not None else None
     agent = BrianAgent(checkpoint, device, STEP_DURATION)
     twin = TwinAgent(checkpoint) if options.check_twin else None
     pong = Pong(sticky=options.sticky, render=options.gif is not None)
@@ -125,8 +128,8 @@ def play(
 
         for number in range(options.games):
             seed = options.seed + number
-            wanted = options.ledger is not None and number == 0
-            with record_ledger(options, agent, device) if wanted else nullcontext() as recorder:
+            wanted = ledger if number == 0 else None
+            with wanted(agent) if wanted is not None else nullcontext() as recorder:
                 records.append(
                     play_game(
                         pong,
@@ -142,22 +145,27 @@ def play(
     return records, camera.film if camera is not None else None
 
 
-def record_ledger(
-    options: argparse.Namespace, agent: BrianAgent, device: Memristor
-) -> AbstractContextManager[FrameRecorder]:
-    """Record a game, and write its ledger once it is over."""
+def ledger_recorder(
+    options: argparse.Namespace, device: Memristor
+) -> Callable[[BrianAgent], AbstractContextManager[FrameRecorder]]:
+    """What records a game and writes its ledger once it is over; refuses before any is played."""
     try:
         from mstpn.analysis.ledger import recorded
     except ImportError as error:
         raise ValueError(f"--ledger needs pip install -e '.[analysis]': {error}") from error
-    return recorded(
-        options.ledger,
-        device,
-        parameters=held_parameters(agent.network),
-        step_duration=STEP_DURATION,
-        attributes={"seed": str(options.seed), "checkpoint": options.checkpoint.name},
-        bias=options.bias.replace("-", " "),
-    )
+    refuse_unfinished(options.ledger)
+
+    def record(agent: BrianAgent) -> AbstractContextManager[FrameRecorder]:
+        return recorded(
+            options.ledger,
+            device,
+            parameters=held_parameters(agent.network),
+            step_duration=STEP_DURATION,
+            attributes={"seed": str(options.seed), "checkpoint": options.checkpoint.name},
+            bias=options.bias.replace("-", " "),
+        )
+
+    return record
 
 
 class Camera:

@@ -244,6 +244,11 @@ def no_measurement(folder: Path) -> list[str]:
     return ["--measured-gpu", str(path)]
 
 
+def unfinished(folder: Path) -> list[str]:
+    (folder / "game.nc.parts").mkdir()
+    return ["--out", str(folder)]
+
+
 BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "samples": (lambda _: ["--samples", "0"], "--samples: must be an integer >= 1, got '0'"),
     "seed": (lambda _: ["--seed", "x"], "--seed: must be an integer >= 0, got 'x'"),
@@ -254,6 +259,7 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "synapse": (lambda _: ["--synapse", "3"], "must be PRE,POST, two unit numbers, got '3'"),
     "unknown option": (lambda _: ["--fast"], "--fast"),
     "missing ledger": (lambda f: ["--load", str(f / "none.nc")], "none.nc: no such file"),
+    "an unfinished game": (unfinished, "game.nc.parts holds an unfinished game"),
     "no ledger": (no_ledger, "text.nc"),
     "missing device": (lambda f: ["--device", str(f / "none.toml")], "none.toml"),
     "device field": (device_without_a_field, "unknown field 'voltage'"),
@@ -270,7 +276,7 @@ def test_bad_input_ends_with_one_line_and_status_2(
     case: str, example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make, message = BAD_INPUT[case]
-    check_refused(example, [*make(tmp_path), "--out", str(tmp_path / "out")], message, capsys)
+    check_refused(example, ["--out", str(tmp_path / "out"), *make(tmp_path)], message, capsys)
     assert not (tmp_path / "out").exists()
 
 

@@ -211,6 +211,21 @@ def test_bad_input_ends_with_one_line_and_status_2(
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
+def test_a_ledger_without_its_extra_says_what_to_install(
+    tmp_path: Path,
+    example: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    monkeypatch.delitem(sys.modules, "mstpn.analysis.ledger", raising=False)
+    assert example.main(["--target", "numpy", "--ledger", str(tmp_path / "g.nc")]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("pong_brian.py: --ledger needs pip install -e '.[analysis]'")
+    assert printed.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_a_compiler_the_network_runs_on_numpy_and_says_so_once(tmp_path: Path) -> None:
     code = (
         "from mstpn.network.codegen import use_target\n"
