@@ -35,6 +35,7 @@ class Options:
 
     algorithm: str = _option("ppo", "ppo, or a2c as in STPN's code")
     n_envs: int = _option(16, "games at once")
+    sticky: float = _option(0.0, "probability that the emulator repeats the last action")
     rollout_length: int = _option(64, "steps of each game between updates")
     n_minibatches: int = _option(2, "groups of games per epoch, ppo only")
     n_epochs: int = _option(3, "passes over a rollout, ppo only")
@@ -78,7 +79,7 @@ class Options:
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in ("learning_rate", "gradient_clip", "save_minutes"):
             self._require(name, getattr(self, name) > 0, "positive")
-        for name in ("discount", "gae_lambda", "clip"):
+        for name in ("discount", "gae_lambda", "clip", "sticky"):
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
         self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
         self._require("device", self.device in ("cpu", "cuda"), "cpu or cuda")
@@ -119,7 +120,7 @@ class Options:
 
 
 MAY_CHANGE = frozenset(
-    {"out", "resume", "device", "total_steps", "learning_rate", "activity_penalty"}
+    {"out", "resume", "device", "total_steps", "sticky", "learning_rate", "activity_penalty"}
     | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}
 )
 """Options that a resumed training may have otherwise than the stopped one."""

@@ -59,7 +59,7 @@ class Trainer:
         torch.manual_seed(o.seed)
         self.device = torch.device(o.device)
         self.generator = torch.Generator().manual_seed(o.seed)
-        self.env = pong_environments(o.n_envs)
+        self.env = pong_environments(o.n_envs, sticky=o.sticky)
         n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
         config = TwinConfig(
             o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits
@@ -198,7 +198,8 @@ class Trainer:
         self.log.write(self.step, numbers | {k: round(v, 5) for k, v in record.items()})
 
     def _evaluate(self) -> None:
-        returns = evaluate(self.net, self.options.evaluation_games, seed=self.options.seed)
+        o = self.options
+        returns = evaluate(self.net, o.evaluation_games, o.seed, sticky=o.sticky)
         mean = float(returns.mean())
         self.log.write(self.step, {"evaluation": mean, "evaluation_worst": float(returns.min())})
         self._keep_if_best(mean)
@@ -260,6 +261,8 @@ class Trainer:
                 adam["state"].setdefault(int(index), {})[moment] = value
         self.optimiser.load_state_dict(adam)
         self.step, self.elapsed, self.best = (scalars[k] for k in ("step", "elapsed", "best"))
+        if scalars["options"].get("sticky", 0.0) != self.options.sticky:
+            self.best = -np.inf
         self.returns.extend(scalars["returns"])
         self.history = [*scalars["history"], *self.history]
         self.history[-1]["from_step"] = self.step
