@@ -59,7 +59,7 @@ class Options:
     weight_min: float = _option(-1.0, "smallest W")
     weight_max: float = _option(1.0, "largest W")
 
-    memristor: str = _option(str(DEFAULT_DEVICE), "device file of the next three")
+    memristor: str = _option("", "device file of the next three, the package's own if absent")
     smallest_pulse: bool = _option(False, "do not issue updates below the smallest pulse's")
     largest_pulse: bool = _option(False, "bound updates by the largest pulse's")
     conductance_window: bool = _option(False, "keep W + F in the conductance window")
@@ -99,7 +99,7 @@ class Options:
         }
         if not any(switches.values()):
             return None
-        return Memristor.from_file(self.memristor).write_limits(**switches)
+        return Memristor.from_file(self.memristor or DEFAULT_DEVICE).write_limits(**switches)
 
     @property
     def command(self) -> str:
