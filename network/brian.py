@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mstpn.network.normalisation import check_normalisation, normalise
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["NEURON", "LayerParameters", "MSTPNNetwork"]
@@ -107,6 +108,9 @@ class MSTPNNetwork:
     device : Memristor
     step_duration : Quantity, second
         Simulated time of one step.
+    nonidealities : Nonidealities, optional
+        Devices that differ from the ideal one, drawn from its seed. The parameters are what
+        is programmed; W and Lambda follow from them and the devices.
 
     Attributes
     ----------
@@ -123,10 +127,20 @@ class MSTPNNetwork:
     """
 
     def __init__(
-        self, parameters: LayerParameters, device: Memristor, step_duration: Quantity
+        self,
+        parameters: LayerParameters,
+        device: Memristor,
+        step_duration: Quantity,
+        nonidealities: Nonidealities | None = None,
     ) -> None:
         self.parameters = parameters
         self.device = device
+        self.nonidealities = spread = nonidealities or None
+        weight = parameters.weight.T.ravel()
+        deviations = None
+        if spread is not None:
+            deviations = spread.draw(weight.shape, device)
+            weight = deviations.weight(weight)
         self.clock = Clock(step_duration, name="frame_clock*")
         n_pre = parameters.n_features + parameters.n_hidden
         self.presynaptic = st_hebb.get_presynaptic(n_pre, device, step_duration, clock=self.clock)
@@ -140,14 +154,20 @@ class MSTPNNetwork:
         )
         self.neurons.run_regularly(_TANH, when="after_synapses", clock=self.clock)
         self.synapses = st_hebb.get_synapses(
-            self.presynaptic, self.neurons, device, step_duration, limits=parameters.limits
+            self.presynaptic,
+            self.neurons,
+            device,
+            step_duration,
+            limits=parameters.limits,
+            deviations=deviations,
+            delta_f_std=spread.delta_f_std if spread is not None else 0.0,
         )
         self.neurons.b = parameters.bias
         st_hebb.apply_bias(
             self.synapses,
             device,
             bias_voltage=device.bias_voltage(parameters.decay.T.ravel()),
-            weight=parameters.weight.T.ravel(),
+            weight=weight,
             gamma=parameters.gamma.T.ravel(),
         )
         self.net = Network(self.presynaptic, self.neurons, self.synapses)
@@ -212,10 +232,18 @@ class MSTPNNetwork:
         self._t = self.clock.variables["t"].get_value()
         self._dt = float(self.clock.dt)
 
-    def reset(self) -> None:
-        """Back to the state before the first step: F = h = 0, no energy, time 0."""
+    def reset(self, noise_key: int = 0) -> None:
+        """Back to the state before the first step: F = h = 0, no energy, time 0.
+
+        Parameters
+        ----------
+        noise_key : int
+            Seed of the noise from pulse to pulse from now on, if there is any.
+        """
         if self._active:
             self.net.restore()
+        if self.nonidealities is not None:
+            self.synapses.noise_key = noise_key
 
     @property
     def z(self) -> NDArray[np.float64]:

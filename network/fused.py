@@ -12,16 +12,16 @@ __all__ = ["FusedRecursion"]
 
 
 class FusedRecursion(torch.autograd.Function):
-    """``(x, h0, trace0, keep, W, Lambda, Gamma, b, mode, limits) -> (h, trace)``.
+    """``(x, h0, trace0, keep, W, Lambda, Gamma, b, mode, pulses) -> (h, trace)``.
 
     Shapes as in `mstpn.network.kernel.forward`. All tensors are on the CPU and of one
-    floating type; ``keep``, ``mode`` and ``limits`` get no gradient.
+    floating type; ``keep``, ``mode`` and ``pulses`` get no gradient.
     """
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
         """Return h of every step and F after the last one."""
-        *tensors, mode, limits = inputs
+        *tensors, mode, pulses = inputs
         x, h0, trace0, keep, weight, decay, gamma, bias = (
             t.detach().contiguous().numpy() for t in tensors
         )
@@ -29,10 +29,10 @@ class FusedRecursion(torch.autograd.Function):
         needs_backward = any(ctx.needs_input_grad)
         n_kept = -(-len(x) // kernel.SEGMENT) if needs_backward else 0
         h, kept = kernel.forward(
-            x, h0, trace, keep, weight, decay, gamma, bias, mode, limits, n_kept
+            x, h0, trace, keep, weight, decay, gamma, bias, mode, pulses, n_kept
         )
         if needs_backward:
-            ctx.inputs = x, h0, keep, weight, decay, gamma, h, kept, mode, limits
+            ctx.inputs = x, h0, keep, weight, decay, gamma, h, kept, mode, pulses
         return torch.from_numpy(h), torch.from_numpy(trace)
 
     @staticmethod

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.network.normalisation import NORM_FLOOR
+from mstpn.synapses.nonidealities import cycle_noise
 from mstpn.synapses.write_limits import issued_update, windowed_trace
 
-__all__ = ["MODES", "SEGMENT", "backward", "forward"]
+__all__ = ["MODES", "SEGMENT", "Pulses", "backward", "forward"]
 
 SEGMENT = 8
 MODES = {"none": 0, "l2": 1, "stpn": 2}
@@ -31,8 +32,13 @@ _L2, _STPN = MODES["l2"], MODES["stpn"]
 Array = NDArray[Any]
 """float32 or float64, all of a call alike."""
 
+Pulses = tuple[float, float, float, float, Array, float, Array, int]
+"""The fields of a `WriteLimits`; gain of the updates, (N, M); standard deviation of the noise
+from pulse to pulse; its keys, (B,) of int64; number of the first step."""
+
 _issued_update = numba.njit(issued_update)
 _windowed_trace = numba.njit(windowed_trace)
+_cycle_noise = numba.njit(cycle_noise)
 
 
 @numba.njit(fastmath=True, inline="never")
@@ -74,12 +80,20 @@ def _step_trace_limited(
     h: float,
     scale: float,
     w: Array,
-    limits: tuple[float, float, float, float],
+    pulses: Pulses,
+    place: tuple[int, int, int, int],
     f_next: Array,
 ) -> None:
-    least, most, low, high = limits
+    least, most, low, high, gain, std, keys, first_step = pulses
+    b, t, i, n_out = place
     for j in range(z.shape[0]):
-        update = _issued_update(gamma[j] * (z[j] * h), least, most)
+        update = f.dtype.type(0)
+        g = gain[i, j]
+        if g > 0:
+            update = _issued_update(gamma[j] * (z[j] * h), least * g, most * g)
+        if std > 0:
+            noise = _cycle_noise(keys[b], first_step + t, j * n_out + i)
+            update *= max(1 + std * noise, 0.0)
         f_next[j] = _windowed_trace(decay[j] * (f[j] * scale) + update, w[j], low, high)
 
 
@@ -152,7 +166,7 @@ def forward(
     gamma: Array,
     bias: Array,
     mode: int,
-    limits: tuple[float, float, float, float] | None,
+    pulses: Pulses | None,
     n_kept: int,
 ) -> tuple[Array, Array]:
     """Run the recursion.
@@ -166,11 +180,12 @@ def forward(
     keep : (T, B)
         0 where a new game starts at that step, else 1.
     weight, decay, gamma : (N, I + N)
+        As the devices have them: `gamma` with the gain of the updates in it.
     bias : (N,)
     mode : int
         One of `MODES`.
-    limits : tuple of float or None
-        Fields of a `WriteLimits`.
+    pulses : Pulses or None
+        None if every update is issued as it is wanted.
     n_kept : int
         How many snapshots of F to keep: ``ceil(T / SEGMENT)`` for a later backward
         pass, 0 for none.
@@ -202,11 +217,12 @@ def forward(
                 if mode == _STPN:
                     scale = _inverse_norm(weight[i], f)
                 h[i] = np.tanh(_dot_sum(weight[i], f, z) * scale + bias[i])
-                if limits is None:
+                if pulses is None:
                     _step_trace(f, decay[i], gamma[i], z, h[i], scale)
                 else:
+                    place = (b, t, i, n_out)
                     _step_trace_limited(
-                        f, decay[i], gamma[i], z, h[i], scale, weight[i], limits, row
+                        f, decay[i], gamma[i], z, h[i], scale, weight[i], pulses, place, row
                     )
                     f[:] = row
             h_all[t, b] = h
@@ -226,12 +242,12 @@ def backward(
     h_all: Array,
     kept: Array,
     mode: int,
-    limits: tuple[float, float, float, float] | None,
+    pulses: Pulses | None,
 ) -> tuple[Array, ...]:
     """Gradients of the recursion, given those of its outputs h and F(T).
 
-    Shapes as in `forward`. Limits are passed straight through: gradients are those of the
-    ideal update, taken at the limited F.
+    Shapes as in `forward`. Limits and noise are passed straight through: gradients are those
+    of the update that was wanted, taken at the F that came of it.
 
     Returns
     -------
@@ -285,11 +301,12 @@ def backward(
                     f, f_next, h = history[s, i], history[s + 1, i], h_all[t, b, i]
                     if mode == _STPN:
                         scale = _inverse_norm(weight[i], f)
-                    if limits is None:
+                    if pulses is None:
                         _step_trace_into(f, decay[i], gamma[i], z[s], h, scale, f_next)
                     else:
+                        place = (b, t, i, n_out)
                         _step_trace_limited(
-                            f, decay[i], gamma[i], z[s], h, scale, weight[i], limits, f_next
+                            f, decay[i], gamma[i], z[s], h, scale, weight[i], pulses, place, f_next
                         )
             for s in range(length - 1, -1, -1):
                 t = start + s

@@ -120,8 +120,8 @@ class Options:
 
 
 MAY_CHANGE = frozenset(
-    {"out", "resume", "device", "total_steps", "sticky", "learning_rate", "activity_penalty"}
-    | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}
+    {"out", "resume", "device", "total_steps", "sticky", "learning_rate", "entropy_coefficient"}
+    | {"activity_penalty", "evaluation_steps", "evaluation_games", "save_minutes", "json"}
 )
 """Options that a resumed training may have otherwise than the stopped one."""
 

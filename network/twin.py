@@ -15,14 +15,18 @@ by it, ``h = tanh((W + F) z / n + b)`` and ``F(t+1) = Lambda * F / n + Gamma * h
 from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mstpn.network.normalisation import NORM_FLOOR, NORMALISATIONS, check_normalisation
+from mstpn.synapses.nonidealities import Deviations, cycle_noise
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["MSTPN", "FrontEnd", "STHebbLayer", "State", "TwinConfig"]
+__all__ = ["MSTPN", "CycleNoise", "FrontEnd", "STHebbLayer", "State", "TwinConfig"]
+
+_UNLIMITED = WriteLimits()
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,32 @@ class State(NamedTuple):
     trace: Tensor
 
 
+class CycleNoise(NamedTuple):
+    """Noise of dF from pulse to pulse.
+
+    Parameters
+    ----------
+    std : float
+        Relative standard deviation.
+    keys : Tensor of int64, (B,)
+        Seed of each sequence's noise.
+    step : Tensor of int64, ()
+        Number of the first step.
+    """
+
+    std: float
+    keys: Tensor
+    step: Tensor
+
+    def relative(self, t: int, n_out: int, n_pre: int) -> Tensor:
+        """What dF of step `t` is multiplied by, (B, N, M)."""
+        device = self.keys.device
+        synapse = torch.arange(n_pre, device=device) * n_out
+        synapse = synapse + torch.arange(n_out, device=device)[:, None]
+        noise = cycle_noise(self.keys[:, None, None], self.step + t, synapse)
+        return (1 + self.std * noise).clamp_min(0)
+
+
 class FrontEnd(nn.Module):
     """Two convolutions with ReLU on one 84 x 84 grey frame, flattened to 2592 features.
 
@@ -120,7 +150,14 @@ class STHebbLayer(nn.Module):
     n_in : int
         Features per step; the layer's own output is appended to them.
     config : TwinConfig
+
+    Attributes
+    ----------
+    deviations : Deviations or None
+        Of the devices, arrays of (N, M); see `put_on`.
     """
+
+    deviations: Deviations | None = None
 
     def __init__(self, n_in: int, config: TwinConfig) -> None:
         super().__init__()
@@ -145,8 +182,43 @@ class STHebbLayer(nn.Module):
             self.bias.new_zeros(n_batch, n_out), self.bias.new_zeros(n_batch, n_out, n_pre)
         )
 
+    def put_on(self, deviations: Deviations | None) -> None:
+        """Run on other devices from now on; the parameters are what is programmed.
+
+        Gradients go through the deviations to the parameters.
+
+        Parameters
+        ----------
+        deviations : Deviations or None
+            Arrays of (M, N), in the order of the Brian2 network's synapses; None for ideal
+            devices.
+        """
+        if deviations is not None:
+            like = self.weight
+            deviations = Deviations._make(
+                torch.as_tensor(v.T.copy(), dtype=like.dtype, device=like.device)
+                if isinstance(v, np.ndarray)
+                else v
+                for v in deviations
+            )
+        self.deviations = deviations
+
+    @property
+    def held(self) -> tuple[Tensor, Tensor, Tensor]:
+        """W, Lambda and Gamma of the devices; that of an update is its gain times Gamma."""
+        d = self.deviations
+        if d is None:
+            return self.weight, self.decay, self.gamma
+        return d.weight(self.weight), d.decay(self.decay), d.update_gain * self.gamma
+
     def forward(
-        self, x: Tensor, state: State, keep: Tensor, *, fused: bool = False
+        self,
+        x: Tensor,
+        state: State,
+        keep: Tensor,
+        *,
+        fused: bool = False,
+        noise: CycleNoise | None = None,
     ) -> tuple[Tensor, State]:
         """Run a batch of sequences.
 
@@ -160,6 +232,8 @@ class STHebbLayer(nn.Module):
         fused : bool
             Run fused: on the CPU as one kernel, which needs Numba; on a GPU each step
             compiled by torch. Else eager torch.
+        noise : CycleNoise, optional
+            Of every update; gradients are those of the updates without it.
 
         Returns
         -------
@@ -168,22 +242,29 @@ class STHebbLayer(nn.Module):
             After the last step.
         """
         if fused and not x.is_cuda:
-            return self._run_kernel(x, state, keep)
+            return self._run_kernel(x, state, keep, noise)
         step = _compiled_step if fused else _step
-        decay = self.decay
+        parameters = (*self.held, self.bias, self.config, self._gain)
         outputs = []
-        for x_t, keep_t in zip(x, keep, strict=True):
-            state = step(x_t, keep_t, state, self.weight, decay, self.gamma, self.bias, self.config)
+        for t, (x_t, keep_t) in enumerate(zip(x, keep, strict=True)):
+            relative = noise.relative(t, *self.weight.shape) if noise is not None else None
+            state = step(x_t, keep_t, state, *parameters, relative)
             outputs.append(state.h)
         return torch.stack(outputs), state
 
+    @property
+    def _gain(self) -> Tensor | None:
+        return self.deviations.update_gain if self.deviations is not None else None
+
     @torch.no_grad()
-    def limited_fractions(self, x: Tensor, state: State, keep: Tensor) -> dict[str, float]:
+    def limited_fractions(
+        self, x: Tensor, state: State, keep: Tensor, noise: CycleNoise | None = None
+    ) -> dict[str, float]:
         """How often the limits bite in a batch of sequences.
 
         Parameters
         ----------
-        x, state, keep
+        x, state, keep, noise
             As for `forward`.
 
         Returns
@@ -196,16 +277,17 @@ class STHebbLayer(nn.Module):
         limits = self.config.limits
         if limits is None:
             return {}
-        parameters = (self.weight, self.decay, self.gamma, self.bias, self.config)
         wanted = issued = clipped = 0
-        for x_t, keep_t in zip(x, keep, strict=True):
-            z = _presynaptic(x_t, state.h * keep_t[:, None], self.config)
-            state = _step(x_t, keep_t, state, *parameters)
+        for t in range(len(x)):
+            now = slice(t, t + 1)
+            z = _presynaptic(x[t], state.h * keep[t][:, None], self.config)
+            at_step = noise._replace(step=noise.step + t) if noise is not None else None
+            _, state = self(x[now], state, keep[now], noise=at_step)
             size = (self.gamma * torch.einsum("bi,bj->bij", state.h, z)).abs()
             wanted += int((size > 0).sum())
             issued += int(((size > 0) & (size >= limits.delta_f_min)).sum())
             clipped += int((size > limits.delta_f_max).sum())
-        total = self.weight + state.trace
+        total = self.held[0] + state.trace
         at_window = (total <= limits.total_min) | (total >= limits.total_max)
         return {
             "not_issued": 1 - issued / max(wanted, 1),
@@ -213,21 +295,21 @@ class STHebbLayer(nn.Module):
             "at_window": float(at_window.float().mean()),
         }
 
-    def _run_kernel(self, x: Tensor, state: State, keep: Tensor) -> tuple[Tensor, State]:
+    def _run_kernel(
+        self, x: Tensor, state: State, keep: Tensor, noise: CycleNoise | None
+    ) -> tuple[Tensor, State]:
         from mstpn.network.fused import FusedRecursion
         from mstpn.network.kernel import MODES
 
-        config = self.config
+        config, pulses = self.config, None
+        if config.limits is not None or noise is not None:
+            gain = self._gain if self._gain is not None else torch.ones_like(self.weight)
+            none = CycleNoise(0.0, torch.zeros(len(state.h), dtype=torch.int64), torch.tensor(0))
+            std, keys, step = noise or none
+            limits = astuple(config.limits or _UNLIMITED)
+            pulses = (*limits, gain.detach().numpy(), std, keys.numpy(), int(step))
         h, trace = FusedRecursion.apply(
-            x,
-            *state,
-            keep,
-            self.weight,
-            self.decay,
-            self.gamma,
-            self.bias,
-            MODES[config.normalisation],
-            astuple(config.limits) if config.limits else None,
+            x, *state, keep, *self.held, self.bias, MODES[config.normalisation], pulses
         )
         return h, State(h[-1], trace)
 
@@ -248,8 +330,10 @@ def _step(
     gamma: Tensor,
     bias: Tensor,
     config: TwinConfig,
+    gain: Tensor | None,
+    relative: Tensor | None,
 ) -> State:
-    """One step of the recursion, eager."""
+    """One step of the recursion, eager; `gamma` has the gain of the updates in it."""
     h = state.h * keep[:, None]
     trace = state.trace * keep[:, None, None]
     z = _presynaptic(x, h, config)
@@ -261,12 +345,16 @@ def _step(
     h = torch.tanh(current + bias)
     update = gamma * torch.einsum("bi,bj->bij", h, z)
     ideal = decay * trace + update
-    if config.limits is None:
+    if config.limits is None and relative is None:
         return State(h, ideal)
-    limits = config.limits
+    limits = config.limits or _UNLIMITED
     with torch.no_grad():
-        issued = torch.where(update.abs() < limits.delta_f_min, 0, update)
-        issued = issued.clamp(-limits.delta_f_max, limits.delta_f_max)
+        gain = torch.ones_like(weight) if gain is None else gain
+        most = torch.where(gain > 0, limits.delta_f_max * gain, 0)
+        issued = torch.where(update.abs() < limits.delta_f_min * gain, 0, update)
+        issued = issued.clamp(-most, most)
+        if relative is not None:
+            issued = issued * relative
         limited = (decay * trace + issued).clamp(
             limits.total_min - weight, limits.total_max - weight
         )

@@ -27,6 +27,7 @@ from brian2 import Clock, Equations, NeuronGroup, Synapses
 from brian2.units import Quantity, volt
 
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.nonidealities import CYCLE_NOISE, Deviations
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "EVENT_DRIVEN",
     "PRESYNAPTIC",
     "READ",
+    "SPREAD",
     "WRITE",
     "WRITE_LIMITED",
     "apply_bias",
@@ -81,23 +83,34 @@ CLOCK_DRIVEN = _COMMON + Equations("""
 """The same synapse integrated step by step: the check of the event-driven form."""
 
 WRITE = """
-    dF = Gamma*h_post*z_last_pre
+    dF = pulse_gain*Gamma*h_post*z_last_pre
     F += dF
     E_pulse += E_unit*h_power_post*z_power_pre
 """
-"""The Hebbian pulse of the last step. Its energy is a power law of |dF| = |Gamma| |h| |z|,
-so it is the product of three powers, none of which has to be taken per synapse and event."""
+"""The Hebbian pulse of the last step; pulse_gain is 1 for an ideal device. Its energy is a
+power law of |Gamma| |h| |z|, so it is the product of three powers, none of which has to be
+taken per synapse and event."""
 
 WRITE_LIMITED = """
     wanted = Gamma*h_post*z_last_pre
     issued = int(abs(wanted) >= dF_min)
-    F_new = clip(F + issued*clip(wanted, -dF_max, dF_max), S_min - W, S_max - W)
+    pulse = pulse_gain*issued*clip(wanted, -dF_max, dF_max)
+    F_new = clip(F + pulse, S_min - W, S_max - W)
     dF = F_new - F
     F = F_new
     E_pulse += issued*clip(E_unit*h_power_post*z_power_pre, 0*joule, E_max)
 """
 """The same pulse within a device's limits: none that is too small, none above dF_max, and
 W + F within its window. What is issued is paid for, also where F cannot move any more."""
+
+SPREAD = Equations("""
+    V_half : volt                                       # of this device
+    device_gain : 1                                     # of its updates
+    pulse_gain = device_gain*clip(1 + dF_std*cycle_noise(noise_key, t_in_timesteps - 1,
+                                                         i*N_post + j), 0, inf) : 1
+    noise_key : integer (shared)                        # seed of the noise of this game
+""")
+"""What a synapse has beside the ideal ones if devices differ: see `nonidealities`."""
 
 READ = """
     G_read = G_offset + kappa*(W + F)
@@ -140,6 +153,7 @@ def constants(
         "S_min": limits.total_min,
         "S_max": limits.total_max,
         "E_max": device.pulse_energy_for(limits.delta_f_max),
+        "pulse_gain": 1.0,
     }
 
 
@@ -184,6 +198,8 @@ def get_synapses(
     *,
     form: Literal["event-driven", "clock-driven"] = "event-driven",
     limits: WriteLimits | None = None,
+    deviations: Deviations | None = None,
+    delta_f_std: float = 0.0,
     method: str = "rk4",
     name: str = "synapses*",
 ) -> Synapses:
@@ -201,6 +217,11 @@ def get_synapses(
     form : {"event-driven", "clock-driven"}
     limits : WriteLimits, optional
         Pulses follow `WRITE_LIMITED` instead of `WRITE`.
+    deviations : Deviations, optional
+        Of each device, in the order of the synapses. The equations are then those of
+        `SPREAD` too; without it all devices are ideal.
+    delta_f_std : float
+        Spread of dF from pulse to pulse, with `deviations`.
     method : str
         Integration method of the clock-driven form.
     name : str
@@ -210,20 +231,28 @@ def get_synapses(
     Synapses
         Set W, Gamma and V_bias with `apply_bias`.
     """
+    equations, namespace = _EQUATIONS[form], constants(device, step_duration, limits)
+    if deviations is not None:
+        equations += SPREAD
+        del namespace["V_half"], namespace["pulse_gain"]
+        namespace |= {"dF_std": delta_f_std, "cycle_noise": CYCLE_NOISE}
     synapses = Synapses(
         presynaptic,
         postsynaptic,
-        _EQUATIONS[form],
+        equations,
         on_pre=(WRITE_LIMITED if limits else WRITE) + _AFTER_WRITE[form] + READ,
         on_event="driven",
         method=method,
         clock=presynaptic.clock,
-        namespace=constants(device, step_duration, limits),
+        namespace=namespace,
         name=name,
     )
     if form == "clock-driven":
         synapses.state_updater.when = "end"
     synapses.connect()
+    if deviations is not None:
+        synapses.V_half = device.decay_half_voltage + deviations.half_voltage_shift * volt
+        synapses.device_gain = deviations.update_gain
     synapses.V_bias = device.bias_voltage_min
     synapses.subexpression_updater.before_run({})
     synapses.subexpression_updater.run()

@@ -325,9 +325,11 @@ def test_a_killed_program_keeps_what_it_recorded(
     kept = load_recording(parts_folder(path))
     assert kept.n_frames == 128  # two parts of 64 of the 141 frames
     assert kept.limits == game.recording.limits
-    np.testing.assert_array_equal(kept.h, game.recording.h[:128])
+    # Another process, another alignment in memory: BLAS adds in another order, and the network
+    # carries the last bits on through 128 frames.
+    np.testing.assert_allclose(kept.h, game.recording.h[:128], rtol=0, atol=1e-12)
     totals = ledger(kept, device, game.voltage).frame_energy.sum("frame").values
-    np.testing.assert_allclose(totals, game.spent[127], rtol=1e-12)
+    np.testing.assert_allclose(totals, game.spent[127], rtol=1e-11)
     with pytest.raises(RecordingError, match="holds an unfinished game"):
         recorder(path, network(device))
 

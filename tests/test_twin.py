@@ -142,7 +142,8 @@ def test_fused_kernel_equals_eager(
 def test_compiled_step_equals_eager() -> None:
     made = layer(limits=LIMITS)
     x, state, keep = sequence()
-    arguments = (x[0], keep[0], state, made.weight, made.decay, made.gamma, made.bias, made.config)
+    parameters = (made.weight, made.decay, made.gamma, made.bias, made.config, None, None)
+    arguments = (x[0], keep[0], state, *parameters)
     for compiled, eager in zip(
         twin._compiled_step(*arguments), twin._step(*arguments), strict=True
     ):

@@ -1,0 +1,224 @@
+"""What real devices do beside the ideal one: spread, stuck devices, drift of W.
+
+With u, v, w, x, n standard normal, drawn once per device, and xi anew for every pulse::
+
+    W       -> clip(W (1 + t/t_0)^-(nu + dnu u) + dW v)         drift, then programming error
+    V_half  -> V_half + dV w                                    so Lambda moves at the same V_bias
+    dF      -> dF max(1 + sigma_d x, 0) max(1 + sigma_c xi, 0)  the pulse's energy stays
+    stuck:     W at random, dF = 0
+
+Names follow aihwkit where it has the same thing: `_dtod` is spread from device to device,
+`_std` from cycle to cycle, `corrupt_devices_prob` the share of stuck devices, `drift_nu` and
+`t_inference` the power law of retention (t_0 = 20 s). None of these numbers is in
+Weilenmann et al.; all are the user's assumptions, and zero unless given.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+from brian2 import Function
+from brian2.units import Quantity, second, volt
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from numpy.typing import NDArray
+
+from mstpn.synapses.memristor import Memristor
+
+__all__ = ["CYCLE_NOISE", "DRIFT_START", "Deviations", "Nonidealities", "cycle_noise"]
+
+DRIFT_START: Quantity = 20 * second
+"""t_0 of the drift, as aihwkit has it for inference."""
+
+Array = NDArray[np.float64]
+
+
+class Deviations(NamedTuple):
+    """How each device differs from the ideal one, arrays of one shape (NumPy or torch).
+
+    Parameters
+    ----------
+    weight_scale, weight_shift : array
+        W of the device is ``weight_scale * W + weight_shift``, within the conductance window.
+    weight_min, weight_max : float
+        That window.
+    half_voltage_shift : array, volt
+    odds : array
+        ``exp(half_voltage_shift / V_slope)``, by which (1 - Lambda) / Lambda grows.
+    update_gain : array
+        Of every dF, from device to device.
+    """
+
+    weight_scale: Any
+    weight_shift: Any
+    weight_min: float
+    weight_max: float
+    half_voltage_shift: Any
+    odds: Any
+    update_gain: Any
+
+    def weight(self, programmed: Any) -> Any:
+        """W as the devices hold it."""
+        shifted = self.weight_scale * programmed + self.weight_shift
+        return shifted.clip(self.weight_min, self.weight_max)
+
+    def decay(self, intended: Any) -> Any:
+        """Lambda of the devices under the voltages that would give `intended` ideally."""
+        return intended / (intended + (1 - intended) * self.odds)
+
+
+_UNITS = {"half_voltage_dtod": volt, "t_inference": second}
+
+
+@dataclass(frozen=True)
+class Nonidealities:
+    """Size of each deviation from the ideal device; all off by default.
+
+    Parameters
+    ----------
+    delta_f_std : float
+        Standard deviation of dF from pulse to pulse, relative.
+    delta_f_dtod : float
+        Standard deviation of dF from device to device, relative.
+    weight_dtod : float
+        Standard deviation of the programmed W, in units of W.
+    half_voltage_dtod : Quantity, volt
+        Standard deviation of the sigmoid's V_half.
+    corrupt_devices_prob : float
+        Share of devices stuck: no pulse moves them.
+    corrupt_devices_range : float
+        Their W is uniform within plus and minus this, and within the conductance window.
+    drift_nu, drift_nu_dtod : float
+        Mean and standard deviation of the exponent of the drift of W towards 0.
+    t_inference : Quantity, second
+        Time since W was programmed.
+    seed : int
+        Of every draw; each deviation has a stream of its own.
+
+    Raises
+    ------
+    ValueError
+        If a value is negative, not finite, or a share above 1.
+    DimensionMismatchError
+        If one has the wrong unit.
+    """
+
+    delta_f_std: float = 0.0
+    delta_f_dtod: float = 0.0
+    weight_dtod: float = 0.0
+    half_voltage_dtod: Quantity = field(default_factory=lambda: 0 * volt)
+    corrupt_devices_prob: float = 0.0
+    corrupt_devices_range: float = 1.0
+    drift_nu: float = 0.0
+    drift_nu_dtod: float = 0.0
+    t_inference: Quantity = field(default_factory=lambda: 0 * second)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            unit = _UNITS.get(f.name, 1)
+            fail_for_dimension_mismatch(value, unit, f"{f.name} must be in {unit}")
+            if not 0 <= float(value) < np.inf:
+                raise ValueError(f"{f.name} must be at least 0 and finite, got {value}")
+        if self.corrupt_devices_prob > 1:
+            raise ValueError(
+                f"corrupt_devices_prob must lie in [0, 1], got {self.corrupt_devices_prob}"
+            )
+
+    def __bool__(self) -> bool:
+        """Whether anything deviates."""
+        return any(
+            float(value) > 0
+            for value in (
+                *(self.delta_f_std, self.delta_f_dtod, self.weight_dtod),
+                *(self.half_voltage_dtod, self.corrupt_devices_prob),
+                *(self.drift_nu * self.t_inference, self.drift_nu_dtod * self.t_inference),
+            )
+        )
+
+    def draw(self, shape: tuple[int, ...], device: Memristor) -> Deviations:
+        """Devices of these deviations; the same seed gives the same devices.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the array of devices.
+        device : Memristor
+            The ideal one.
+
+        Returns
+        -------
+        Deviations
+            Arrays of `shape`.
+        """
+        streams = [np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(6)]
+        weight, voltage, gain, drift = (stream.standard_normal(shape) for stream in streams[:4])
+        stuck = streams[4].random(shape) < self.corrupt_devices_prob
+        stuck_at = self.corrupt_devices_range * streams[5].uniform(-1, 1, shape)
+        nu = np.maximum(self.drift_nu + self.drift_nu_dtod * drift, 0)
+        retained = (1 + float(self.t_inference / DRIFT_START)) ** -nu
+        shift = float(self.half_voltage_dtod / volt) * voltage
+        return Deviations(
+            weight_scale=np.where(stuck, 0, retained),
+            weight_shift=np.where(stuck, stuck_at, self.weight_dtod * weight),
+            weight_min=device.weight_min,
+            weight_max=device.weight_max,
+            half_voltage_shift=shift,
+            odds=np.exp(shift / float(device.decay_slope_voltage / volt)),
+            update_gain=np.where(stuck, 0, np.maximum(1 + self.delta_f_dtod * gain, 0)),
+        )
+
+
+def cycle_noise(key: Any, step: Any, synapse: Any) -> Any:
+    """Noise of one pulse, nearly standard normal, from its place in the game alone.
+
+    The sum of the four bytes of a hash, standardised: mean 0, variance 1, range +-3.45. No
+    state is kept, so the order in which synapses are visited, and whether they are visited
+    at all, changes nothing; Brian2, NumPy, torch and Numba agree to the last bit.
+
+    Parameters
+    ----------
+    key : int in [0, 2^32)
+        Seed of a game.
+    step, synapse : int array
+        Number of the network step, and of the synapse: ``i_pre * N + j_post``. Arrays of
+        64-bit integers: every product stays below 2^63.
+    """
+    x = key
+    for following in (step, synapse, 0):  # the mixing is from Wellons' hash prospector
+        x = (x ^ (x >> 16)) * 0x21F0AAAD & 0xFFFFFFFF
+        x = (x ^ (x >> 15)) * 0x735A2D97 & 0xFFFFFFFF
+        x = x ^ (x >> 15) ^ following
+    total = (x & 255) + (x >> 8 & 255) + (x >> 16 & 255) + (x >> 24)
+    return (total - 510) * _INVERSE_DEVIATION
+
+
+_INVERSE_DEVIATION = (4 * (256**2 - 1) / 12) ** -0.5
+
+
+def _vectorised(key: Any, step: Any, synapse: Any) -> Any:
+    return cycle_noise(*(np.asarray(x).astype(np.int64) for x in (key, step, synapse)))
+
+
+CYCLE_NOISE = Function(
+    _vectorised, arg_units=[1, 1, 1], arg_types=["integer"] * 3, return_unit=1, return_type="float"
+)
+"""`cycle_noise` for Brian2's equations."""
+
+CYCLE_NOISE.implementations.add_implementation(
+    "cython",
+    f"""
+    cdef unsigned int _mixed(unsigned int x) noexcept nogil:
+        x = (x ^ (x >> 16)) * <unsigned int>0x21F0AAAD
+        x = (x ^ (x >> 15)) * <unsigned int>0x735A2D97
+        return x ^ (x >> 15)
+
+    cdef double cycle_noise(
+        unsigned int key, unsigned int step, unsigned int synapse
+    ) noexcept nogil:
+        cdef unsigned int x = _mixed(_mixed(_mixed(key) ^ step) ^ synapse)
+        cdef int total = (x & 255) + ((x >> 8) & 255) + ((x >> 16) & 255) + (x >> 24)
+        return (total - 510) * {_INVERSE_DEVIATION!r}
+    """,
+    name="cycle_noise",
+)
