@@ -141,10 +141,10 @@ def synapses_under(
 # Three pulses of 2, 2.5 and 3 V, 100 µs each (Fig. 2d), under three bias voltages:
 
 # %%
-amplitudes, starts = [2, 2.5, 3] * volt, [100, 300, 500]
+amplitudes, starts = np.array([2, 2.5, 3]) * volt, [100, 300, 500]
 updates = np.zeros(900)
 updates[starts] = device.pulse_delta(amplitudes, 100 * usecond)
-bias_voltage = [0.2, 0.4, 0.6] * volt
+bias_voltage = np.array([0.2, 0.4, 0.6]) * volt
 net, synapses, monitor = synapses_under(TimedArray(updates, dt=DT), bias_voltage, weight=0.5)
 net.run(len(updates) * DT)
 
@@ -176,7 +176,7 @@ plt.show()
 # in closed form, here against a sum over the recorded conductance:
 
 # %%
-summed = (bias_voltage**2 * np.sum(monitor.G, axis=1) * DT) / njoule
+summed = (np.sum(monitor.G, axis=1) * bias_voltage**2 * DT) / njoule
 # the sum takes the conductance at the end of each 1 ms; F decays by at most DT / tau within
 assert np.allclose(synapses.E_bias / njoule, summed, rtol=float(np.max(1 / time_constants)))
 pd.DataFrame(
