@@ -41,7 +41,7 @@ from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
 N_DECISIONS = 100
 pd.set_option("display.float_format", "{:.3g}".format)
 torch.set_num_threads(1)
-target = use_target("auto")  # Cython where a C++ compiler works, else NumPy
+target = use_target("numpy")  # for some seconds of a game not worth a compiler's time
 
 # %% [markdown]
 # ## A changed copy
