@@ -18,7 +18,7 @@ from mstpn.synapses.files import replacing
 __all__ = ["SynapseFilm"]
 
 _LONG_TERM, _TOTAL, _ENERGY = "#555555", "#0072b2", "#d55e00"
-_PICTURE_MS = 90
+_PICTURE_MS, _WHOLE_MS = 90, 1500
 _COLOURS = 64
 
 
@@ -61,6 +61,8 @@ class SynapseFilm:
     def save(self, path: Path, progress: Callable[[], Any] | None = None) -> None:
         """Draw and write the GIF, beside `path` first.
 
+        Its loop begins with the last picture, so that a still of it shows everything.
+
         Parameters
         ----------
         path : Path
@@ -74,7 +76,7 @@ class SynapseFilm:
                 format="GIF",
                 save_all=True,
                 append_images=pictures,
-                duration=_PICTURE_MS,
+                duration=[_WHOLE_MS] + [_PICTURE_MS] * (len(self.times) - 1),
                 loop=0,
             )
 
@@ -98,8 +100,9 @@ class SynapseFilm:
                 figure.draw_artist(artist)
             return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
-        palette = picture(len(self.times) - 1).quantize(_COLOURS)
-        for k in range(len(self.times)):
+        last = len(self.times) - 1
+        palette = picture(last).quantize(_COLOURS)
+        for k in (last, *range(last)):
             yield picture(k).quantize(palette=palette, dither=Image.Dither.NONE)
             progress()
 

@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "myst_nb",
     "sphinx_design",
+    "sphinx-mathjax-offline",  # math is set without a network too
 ]
 exclude_patterns = ["_build", "notebooks/*.py", "notebooks/.ipynb_checkpoints"]
 templates_path = ["_templates"]
@@ -32,10 +33,11 @@ html_title = f"mstpn {version}"
 default_role = "py:obj"  # `name` in a docstring is a link where there is one
 
 autodoc_default_options = {"members": True, "member-order": "bysource", "no-value": True}
+autodoc_preserve_defaults = True
 autodoc_typehints = "none"  # the docstrings say them, with units and shapes
 napoleon_google_docstring = False
 napoleon_use_ivar = True
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # they are kept executed
 

@@ -20,6 +20,7 @@
 
 # %%
 import re
+from textwrap import dedent
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,16 +41,17 @@ target = use_target("numpy")  # a few synapses are not worth a compiler's time
 # %% [markdown]
 # ## Equations
 #
-# Brian2's `Equations` typeset themselves. Two things are put right here: Brian2 writes *rad* for
-# a quantity without unit and *F* (farad) for siemens second, and it leaves the names of
-# subexpressions as they are.
+# Brian2's `Equations` typeset themselves, with units and flags. Three things are put right here:
+# Brian2 writes *rad* for a quantity without unit and *F* (farad) for siemens second, and it
+# leaves the names of subexpressions as they are.
 
 
 # %%
 def typeset(equations: Equations) -> Math:
-    """Equations as LaTeX, each with its unit."""
+    """Equations as LaTeX; on the right their units, and flags if there are any."""
     text = equations._repr_latex_().replace("align*", "aligned")
     text = text.replace(r"\mathrm{rad}", "1").replace(r"\mathrm{F}", r"\mathrm{S\,s}")
+    text = re.sub(r"\(unit[^:]*: (.*?)(?:, flags: (.*?))?\)}", r"\1 \2}", text)
     return Math(re.sub(r"(?m)^(\w+) &=", lambda name: f"{latex(Symbol(name[1]))} &=", text))
 
 
@@ -82,7 +84,7 @@ device = Memristor.from_file()
 STEP = second / 15  # one decision of Pong: four emulator frames
 
 namespace = st_hebb.constants(device, STEP)
-known = {name: str(value) for name, value in namespace.items() if np.isfinite(float(value))}
+known = {name: str(value) for name, value in namespace.items() if 0 < float(value) < np.inf}
 pd.Series(known, name="value").to_frame()
 
 # %% [markdown]
@@ -93,7 +95,7 @@ pd.Series(known, name="value").to_frame()
 # the last step, then the read for this one.
 
 # %%
-Markdown(f"```python\n{st_hebb.WRITE.strip()}\n```\n```python\n{st_hebb.READ.strip()}\n```")
+Markdown(f"```python{dedent(st_hebb.WRITE)}{dedent(st_hebb.READ)}```")
 
 # %% [markdown]
 # The energy of a pulse is a power law of $|\Delta F| = |\Gamma|\,|h|\,|z|$ (Fig. 4e), hence a
