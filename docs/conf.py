@@ -29,6 +29,8 @@ extensions = [
 exclude_patterns = ["_build", "notebooks/*.py", "notebooks/.ipynb_checkpoints"]
 templates_path = ["_templates"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]  # code has up to 100 characters a line
 html_title = f"mstpn {version}"
 default_role = "py:obj"  # `name` in a docstring is a link where there is one
 

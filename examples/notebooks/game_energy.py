@@ -124,7 +124,9 @@ for term, energy in agent.network.energy().items():
 
 # %%
 accounts = ledger(recording, device, held["trained"].bias_voltage)
-accounts[["frame_energy", "synapse_energy", "trace_F", "trace_dF"]]
+shown = accounts[["frame_energy", "synapse_energy", "trace_F", "trace_dF"]]
+shown.attrs = {}  # else all constants of the device, with their sources
+shown
 
 # %%
 figures.trace_zoom(accounts, device)
