@@ -5,8 +5,10 @@ import json
 import re
 from importlib.metadata import version as installed
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
+from brian2 import Equations
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
@@ -20,9 +22,9 @@ version = release = installed("mstpn")
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "myst_nb",
+    "numpydoc",
     "sphinx_design",
     "sphinx-mathjax-offline",  # math is set without a network too
 ]
@@ -34,11 +36,12 @@ html_css_files = ["wide.css"]  # code has up to 100 characters a line
 html_title = f"mstpn {version}"
 default_role = "py:obj"  # `name` in a docstring is a link where there is one
 
-autodoc_default_options = {"members": True, "member-order": "bysource", "no-value": True}
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_preserve_defaults = True
+autosummary_ignore_module_all = False
 autodoc_typehints = "none"  # the docstrings say them, with units and shapes
-napoleon_google_docstring = False
-napoleon_use_ivar = True
+numpydoc_show_class_members = False  # autodoc does
+numpydoc_class_members_toctree = False
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # they are kept executed
@@ -57,8 +60,17 @@ def links_from_here(_app: Sphinx, path: Path, _parent: str, content: list[str]) 
         content[0] = re.sub(r"\]\((?!https?:|#)([^)]+)\)", seen, content[0])
 
 
+def show_code(
+    _app: Sphinx, what: str, _name: str, value: Any, _options: Any, lines: list[str]
+) -> None:
+    """Equations and event code are shown as they are."""
+    if what == "data" and isinstance(value, Equations | str) and "\n" in str(value):
+        code = [f"   {line}" for line in dedent(str(value)).strip().splitlines()]
+        lines += ["", ".. code-block:: none", "", *code, ""]
+
+
 def escape_bars(
-    _app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]
+    _app: Sphinx, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]
 ) -> None:
     """Bars in a docstring are absolute values, not substitutions; literal blocks stay."""
     literal = None
@@ -86,4 +98,5 @@ def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.connect("include-read", links_from_here)
     app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("autodoc-process-docstring", show_code)
     app.connect("builder-inited", draw_thumbnails)

@@ -51,7 +51,7 @@ def typeset(equations: Equations) -> Math:
     """Equations as LaTeX; on the right their units, and flags if there are any."""
     text = equations._repr_latex_().replace("align*", "aligned")
     text = text.replace(r"\mathrm{rad}", "1").replace(r"\mathrm{F}", r"\mathrm{S\,s}")
-    text = re.sub(r"\(unit[^:]*: (.*?)(?:, flags: (.*?))?\)}", r"\1~~\2}", text)
+    text = re.sub(r"\(unit[^:]*: (.*)\)}", r"\1}", text).replace("flags: ", "")
     return Math(re.sub(r"(?m)^(\w+) &=", lambda name: f"{latex(Symbol(name[1]))} &=", text))
 
 
