@@ -1,7 +1,7 @@
 PYTHON ?= python3
 INSTALL := .venv/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: pong test benchmark
+.PHONY: pong test benchmark docs notebooks
 
 pong: .venv/installed
 	.venv/bin/python examples/pong_brian.py $(ARGS)
@@ -10,11 +10,17 @@ test: .venv/installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy -p mstpn
-	.venv/bin/mypy examples tests
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/mypy examples tests docs/conf.py docs/execute_notebooks.py
+	.venv/bin/pytest --nbmake $(ARGS)
 
 benchmark: .venv/installed-dev
 	.venv/bin/python tests/benchmarks/brian_step.py $(ARGS)
+
+docs: .venv/installed-dev
+	.venv/bin/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+notebooks: .venv/installed-dev
+	.venv/bin/python docs/execute_notebooks.py $(ARGS)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mstpn needs Python 3.11 or newer")'
@@ -23,5 +29,5 @@ benchmark: .venv/installed-dev
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(INSTALL) --editable '.[analysis,train,sweep,dev]'
+	$(INSTALL) --editable '.[analysis,train,sweep,notebooks,docs,dev]'
 	touch $@

@@ -32,7 +32,7 @@ from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
-PICTURE_EVERY = 6
+PICTURE_EVERY = 2
 """Decisions per picture of the GIF."""
 
 
@@ -66,6 +66,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--ledger", type=writable, metavar="PATH", help="energy of every synapse, first game"
     )
     parser.add_argument("--gif", type=writable, metavar="PATH", help="film of the first game")
+    parser.add_argument(
+        "--gif-seconds", type=at_least(1), metavar="S", help="film no more than S seconds of it"
+    )
     parser.add_argument("--json", type=writable, metavar="PATH")
     return parser.parse_args(arguments)
 
@@ -115,7 +118,7 @@ def play(
     twin = TwinAgent(checkpoint) if options.check_twin else None
     pong = Pong(sticky=options.sticky, render=options.gif is not None)
     worst_case = options.bias == "worst-case"
-    camera = Camera(pong, agent, worst_case=worst_case) if options.gif else None
+    camera = Camera(pong, agent, options) if options.gif else None
     records: list[GameRecord] = []
     with tqdm(desc="compiling", unit="decision", disable=None) as bar:
 
@@ -171,22 +174,26 @@ def ledger_recorder(
 class Camera:
     """Films the game and the 256 synapses that learn fastest."""
 
-    def __init__(self, pong: Pong, agent: BrianAgent, *, worst_case: bool) -> None:
-        self.pong, self.network, self.worst_case = pong, agent.network, worst_case
+    def __init__(self, pong: Pong, agent: BrianAgent, options: argparse.Namespace) -> None:
+        self.pong, self.network = pong, agent.network
+        self.worst_case = options.bias == "worst-case"
+        self.end_s = options.gif_seconds or float("inf")
         synapses = self.network.synapses
         self.chosen = np.argsort(-np.abs(synapses.Gamma[:]))[:256]
         self.film = SynapseFilm(
             np.asarray(synapses.W[:])[self.chosen],
             [f"synapse {synapses.i[k]} \N{RIGHTWARDS ARROW} {synapses.j[k]}" for k in self.chosen],
+            ", ".join(sorted({c.provenance for c in self.network.device.constants.values()})),
         )
 
     def step(self, decisions: int) -> None:
         """Take a picture every few decisions."""
-        if decisions % PICTURE_EVERY:
+        time_s = decisions * float(STEP_DURATION)
+        if decisions % PICTURE_EVERY or time_s > self.end_s:
             return
         trace = np.asarray(self.network.synapses.F_now[:])[self.chosen]
         energy = sum(float(e) for e in self.network.energy(worst_case=self.worst_case).values())
-        self.film.add(decisions * float(STEP_DURATION), self.pong.screen, trace, energy)
+        self.film.add(time_s, self.pong.screen, trace, energy)
 
 
 def table(records: list[GameRecord], checkpoint: Checkpoint, bias: str) -> str:
@@ -279,7 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
             write_json(options, records, checkpoint, device)
         if film is not None:
             with tqdm(desc=f"drawing {options.gif}", total=len(film.times), disable=None) as bar:
-                film.save(options.gif, progress=lambda _done, _total: bar.update())
+                film.save(options.gif, progress=bar.update)
     except (ValueError, OSError) as error:
         print(f"pong_brian.py: {error}", file=sys.stderr)
         return 2

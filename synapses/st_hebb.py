@@ -176,7 +176,8 @@ def get_presynaptic(
     device : Memristor
     step_duration : Quantity, second
     clock : Clock, optional
-        Brian2's default clock if absent.
+        Brian2's default clock if absent. That one still shows the end of an earlier run until
+        the next begins at 0, so give a clock if there was one: `apply_bias` takes its time.
     name : str
     """
     return NeuronGroup(

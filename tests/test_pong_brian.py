@@ -44,7 +44,8 @@ def test_a_whole_game_on_the_shipped_checkpoint(numbers: oracles.Device, tmp_pat
     done = subprocess.run(
         [
             *(sys.executable, EXAMPLE, "--seed", "1001", "--check-twin"),
-            *("--json", tmp_path / "g.json", "--gif", tmp_path / "g.gif"),
+            *("--json", tmp_path / "g.json"),
+            *("--gif", tmp_path / "g.gif", "--gif-seconds", "20"),
             *("--ledger", tmp_path / "g.nc"),
         ],
         cwd=tmp_path,
@@ -71,7 +72,8 @@ def test_a_whole_game_on_the_shipped_checkpoint(numbers: oracles.Device, tmp_pat
     # the bias of a synapse lies between 0 and 0.36 V^2 x 60 nS for the time of the game
     assert energy["bias"] < 169_984 * 0.36 * 60e-9 * game["decisions"] * 4 / 60
     with Image.open(tmp_path / "g.gif") as film:
-        assert film.n_frames == game["decisions"] // 6  # type: ignore[attr-defined]
+        # every second one of the 15 decisions of each second
+        assert film.n_frames == 20 * 15 // 2  # type: ignore[attr-defined]
         film.seek(film.n_frames - 1)  # type: ignore[attr-defined]
         assert len(np.unique(np.asarray(film.convert("RGB")).reshape(-1, 3), axis=0)) > 10
     assert {p.name for p in tmp_path.iterdir()} == {"g.json", "g.gif", "g.nc"}
