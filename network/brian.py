@@ -237,9 +237,16 @@ class MSTPNNetwork:
 
         Parameters
         ----------
-        noise_key : int
+        noise_key : int in [0, 2^31)
             Seed of the noise from pulse to pulse from now on, if there is any.
+
+        Raises
+        ------
+        ValueError
+            If the key is out of range.
         """
+        if not 0 <= noise_key < 2**31:
+            raise ValueError(f"noise_key must lie in [0, 2^31), got {noise_key}")
         if self._active:
             self.net.restore()
         if self.nonidealities is not None:

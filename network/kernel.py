@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.network.normalisation import NORM_FLOOR
-from mstpn.synapses.nonidealities import cycle_noise
+from mstpn.synapses.nonidealities import NOISE_UNIT, noise_level
 from mstpn.synapses.write_limits import issued_update, windowed_trace
 
 __all__ = ["MODES", "SEGMENT", "Pulses", "backward", "forward"]
@@ -38,7 +38,7 @@ from pulse to pulse; its keys, (B,) of int64; number of the first step."""
 
 _issued_update = numba.njit(issued_update)
 _windowed_trace = numba.njit(windowed_trace)
-_cycle_noise = numba.njit(cycle_noise)
+_noise_level = numba.njit(noise_level)
 
 
 @numba.njit(fastmath=True, inline="never")
@@ -92,7 +92,7 @@ def _step_trace_limited(
         if g > 0:
             update = _issued_update(gamma[j] * (z[j] * h), least * g, most * g)
         if std > 0:
-            noise = _cycle_noise(keys[b], first_step + t, j * n_out + i)
+            noise = _noise_level(keys[b], first_step + t, j * n_out + i) * NOISE_UNIT
             update *= max(1 + std * noise, 0.0)
         f_next[j] = _windowed_trace(decay[j] * (f[j] * scale) + update, w[j], low, high)
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mstpn.network.normalisation import NORM_FLOOR, NORMALISATIONS, check_normalisation
-from mstpn.synapses.nonidealities import Deviations, cycle_noise
+from mstpn.synapses.nonidealities import NOISE_UNIT, Deviations, noise_level
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["MSTPN", "CycleNoise", "FrontEnd", "STHebbLayer", "State", "TwinConfig"]
@@ -102,8 +102,8 @@ class CycleNoise(NamedTuple):
         device = self.keys.device
         synapse = torch.arange(n_pre, device=device) * n_out
         synapse = synapse + torch.arange(n_out, device=device)[:, None]
-        noise = cycle_noise(self.keys[:, None, None], self.step + t, synapse)
-        return (1 + self.std * noise).clamp_min(0)
+        level = noise_level(self.keys[:, None, None], self.step + t, synapse)
+        return (1 + self.std * (level.double() * NOISE_UNIT)).clamp_min(0)
 
 
 class FrontEnd(nn.Module):
@@ -354,7 +354,7 @@ def _step(
         issued = torch.where(update.abs() < limits.delta_f_min * gain, 0, update)
         issued = issued.clamp(-most, most)
         if relative is not None:
-            issued = issued * relative
+            issued = issued * relative.to(issued.dtype)
         limited = (decay * trace + issued).clamp(
             limits.total_min - weight, limits.total_max - weight
         )

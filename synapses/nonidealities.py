@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["CYCLE_NOISE", "DRIFT_START", "Deviations", "Nonidealities", "cycle_noise"]
+__all__ = [
+    "CYCLE_NOISE",
+    "DRIFT_START",
+    "NOISE_UNIT",
+    "Deviations",
+    "Nonidealities",
+    "cycle_noise",
+    "noise_level",
+]
 
 DRIFT_START: Quantity = 20 * second
 """t_0 of the drift, as aihwkit has it for inference."""
@@ -169,16 +177,20 @@ class Nonidealities:
         )
 
 
-def cycle_noise(key: Any, step: Any, synapse: Any) -> Any:
-    """Noise of one pulse, nearly standard normal, from its place in the game alone.
+NOISE_UNIT = (4 * (256**2 - 1) / 12) ** -0.5
+"""What turns `noise_level` into noise of variance 1."""
 
-    The sum of the four bytes of a hash, standardised: mean 0, variance 1, range +-3.45. No
-    state is kept, so the order in which synapses are visited, and whether they are visited
-    at all, changes nothing; Brian2, NumPy, torch and Numba agree to the last bit.
+
+def noise_level(key: Any, step: Any, synapse: Any) -> Any:
+    """Noise of one pulse from its place in the game alone, an integer within +-510.
+
+    The sum of the four bytes of a hash, less its mean. No state is kept, so the order in
+    which synapses are visited, and whether they are visited at all, changes nothing; Brian2,
+    NumPy, torch and Numba agree to the last bit.
 
     Parameters
     ----------
-    key : int in [0, 2^32)
+    key : int in [0, 2^31)
         Seed of a game.
     step, synapse : int array
         Number of the network step, and of the synapse: ``i_pre * N + j_post``. Arrays of
@@ -189,11 +201,12 @@ def cycle_noise(key: Any, step: Any, synapse: Any) -> Any:
         x = (x ^ (x >> 16)) * 0x21F0AAAD & 0xFFFFFFFF
         x = (x ^ (x >> 15)) * 0x735A2D97 & 0xFFFFFFFF
         x = x ^ (x >> 15) ^ following
-    total = (x & 255) + (x >> 8 & 255) + (x >> 16 & 255) + (x >> 24)
-    return (total - 510) * _INVERSE_DEVIATION
+    return (x & 255) + (x >> 8 & 255) + (x >> 16 & 255) + (x >> 24) - 510
 
 
-_INVERSE_DEVIATION = (4 * (256**2 - 1) / 12) ** -0.5
+def cycle_noise(key: Any, step: Any, synapse: Any) -> Any:
+    """Noise of one pulse, nearly standard normal: mean 0, variance 1, range +-3.45."""
+    return noise_level(key, step, synapse) * NOISE_UNIT
 
 
 def _vectorised(key: Any, step: Any, synapse: Any) -> Any:
@@ -218,7 +231,7 @@ CYCLE_NOISE.implementations.add_implementation(
     ) noexcept nogil:
         cdef unsigned int x = _mixed(_mixed(_mixed(key) ^ step) ^ synapse)
         cdef int total = (x & 255) + ((x >> 8) & 255) + ((x >> 16) & 255) + (x >> 24)
-        return (total - 510) * {_INVERSE_DEVIATION!r}
+        return (total - 510) * {NOISE_UNIT!r}
     """,
     name="cycle_noise",
 )
