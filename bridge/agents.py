@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import MSTPNNetwork
 from mstpn.network.checkpoint import Checkpoint
+from mstpn.network.twin import CycleNoise
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.nonidealities import Nonidealities
 
 __all__ = ["BrianAgent", "TwinAgent"]
 
@@ -26,6 +28,8 @@ class BrianAgent:
     device : Memristor
     step_duration : Quantity, second
         Simulated time of one decision.
+    nonidealities : Nonidealities, optional
+        Of the memristors; ideal ones if absent.
 
     Attributes
     ----------
@@ -36,16 +40,24 @@ class BrianAgent:
         Wall time of each Brian2 step alone.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: Memristor, step_duration: Quantity) -> None:
-        self.network = MSTPNNetwork(layer_parameters(checkpoint, device), device, step_duration)
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: Memristor,
+        step_duration: Quantity,
+        nonidealities: Nonidealities | None = None,
+    ) -> None:
+        self.network = MSTPNNetwork(
+            layer_parameters(checkpoint, device), device, step_duration, nonidealities
+        )
         twin = checkpoint.twin(torch.float64)
         self._front_end = twin.front_end
         self._head = twin.action_head
         self.reset()
 
-    def reset(self) -> None:
-        """F = 0, h = 0, no energy spent, no step timed."""
-        self.network.reset()
+    def reset(self, seed: int = 0) -> None:
+        """F = 0, h = 0, no energy spent, no step timed; the seed is that of the pulses' noise."""
+        self.network.reset(seed % 2**31)
         self.h = np.zeros(self.network.parameters.n_hidden)
         self.step_seconds: list[float] = []
 
@@ -65,6 +77,10 @@ class TwinAgent:
     Parameters
     ----------
     checkpoint : Checkpoint
+    device : Memristor, optional
+        Needed for devices that are not ideal.
+    nonidealities : Nonidealities, optional
+        Those of `BrianAgent`: the same seed gives the same devices.
 
     Attributes
     ----------
@@ -72,13 +88,26 @@ class TwinAgent:
         Output of the last step.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: Memristor | None = None,
+        nonidealities: Nonidealities | None = None,
+    ) -> None:
         self._net = checkpoint.twin(torch.float64)
+        self._std = 0.0
+        if nonidealities:
+            if device is None:
+                raise ValueError("device must be given with nonidealities")
+            shape = tuple(reversed(self._net.layer.weight.shape))
+            self._net.layer.put_on(nonidealities.draw(shape, device))
+            self._std = nonidealities.delta_f_std
         self.reset()
 
-    def reset(self) -> None:
-        """F = 0 and h = 0."""
+    def reset(self, seed: int = 0) -> None:
+        """F = 0 and h = 0; the seed is that of the pulses' noise."""
         self._state = self._net.layer.initial_state(1)
+        self._noise = CycleNoise(self._std, torch.tensor([seed % 2**31]), torch.tensor(0))
         self.h = self._state.h[0].numpy()
 
     @torch.inference_mode()
@@ -86,6 +115,8 @@ class TwinAgent:
         """Decide on one frame of (84, 84)."""
         x = self._net.front_end(torch.from_numpy(observation)[None])
         keep = torch.ones(1, 1, dtype=x.dtype)
-        h, self._state = self._net.layer(x[None], self._state, keep)
+        noise = self._noise if self._std else None
+        h, self._state = self._net.layer(x[None], self._state, keep, noise=noise)
+        self._noise = self._noise._replace(step=self._noise.step + 1)
         self.h = h[0, 0].numpy()
         return int(self._net.action_head(h[0, 0]).argmax())

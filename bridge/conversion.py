@@ -51,7 +51,14 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
 
     Lambda is that of the voltage held, which differs from the checkpoint's by the rounding
     of float32 where the device's range clips it.
+
+    Raises
+    ------
+    ValueError
+        If the devices are not ideal: these arrays would not be all of them.
     """
+    if network.nonidealities is not None:
+        raise ValueError("the devices must be ideal for a ledger of every synapse")
     synapses, n = network.synapses, network.parameters.n_hidden
     decay = network.device.decay(synapses.V_bias[:])
     arrays = {

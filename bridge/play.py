@@ -21,8 +21,8 @@ STEP_DURATION: Quantity = FRAMES_PER_DECISION / FRAME_RATE_HZ * second
 class Agent(Protocol):
     """Whatever decides on frames."""
 
-    def reset(self) -> None:
-        """Prepare for a new game."""
+    def reset(self, seed: int) -> None:
+        """Prepare for the game of this seed."""
 
     def step(self, observation: NDArray[np.uint8]) -> int:
         """Return the index of an action."""
@@ -108,9 +108,9 @@ def play_game(
     on_step : callable, optional
         Called after every decision with the number of decisions and the score so far.
     """
-    agent.reset()
+    agent.reset(seed)
     if twin is not None:
-        twin.reset()
+        twin.reset(seed)
     observation = pong.reset(seed)
     score, decisions, equal, difference, done = 0.0, 0, 0, 0.0, False
     started = time.perf_counter()
@@ -142,7 +142,7 @@ def play_game(
 
 def play_twin(pong: Pong, agent: Agent, seed: int) -> tuple[float, int]:
     """Play one game with any agent; return the score and the number of decisions."""
-    agent.reset()
+    agent.reset(seed)
     observation = pong.reset(seed)
     score, decisions, done = 0.0, 0, False
     while not done:

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +32,7 @@ from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.nonidealities import Nonidealities
 
 PICTURE_EVERY = 2
 """Decisions per picture of the GIF."""
@@ -61,6 +63,15 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
     parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
+    parser.add_argument(
+        "--nonideal",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="devices that are not ideal, any of "
+        + ", ".join(f.name for f in fields(Nonidealities))
+        + "; volt and second",
+    )
     parser.add_argument("--check-twin", action="store_true", help="run the torch twin beside")
     parser.add_argument(
         "--ledger", type=writable, metavar="PATH", help="energy of every synapse, first game"
@@ -110,12 +121,14 @@ def writable(text: str) -> Path:
 
 
 def play(
-    options: argparse.Namespace, checkpoint: Checkpoint, device: Memristor
+    options: argparse.Namespace, checkpoint: Checkpoint, device: Memristor, spread: Nonidealities
 ) -> tuple[list[GameRecord], SynapseFilm | None]:
     """Play all games; record the first one's ledger and film it if asked."""
+    if spread and options.ledger is not None:
+        raise ValueError("--ledger is for ideal devices, leave --nonideal out")
     ledger = ledger_recorder(options, device) if options.ledger is not None else None
-    agent = BrianAgent(checkpoint, device, STEP_DURATION)
-    twin = TwinAgent(checkpoint) if options.check_twin else None
+    agent = BrianAgent(checkpoint, device, STEP_DURATION, spread)
+    twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
     pong = Pong(sticky=options.sticky, render=options.gif is not None)
     worst_case = options.bias == "worst-case"
     camera = Camera(pong, agent, options) if options.gif else None
@@ -258,6 +271,7 @@ def write_json(
     records: list[GameRecord],
     checkpoint: Checkpoint,
     device: Memristor,
+    spread: Nonidealities,
 ) -> None:
     """Write what the games were, for a program."""
     summary = {
@@ -267,6 +281,7 @@ def write_json(
         "device": device.name,
         "bias": options.bias,
         "sticky": options.sticky,
+        "nonidealities": spread.to_json(),
         "games": [r.to_json() for r in records],
     }
     atomic_write(options.json, json.dumps(summary, indent=1).encode())
@@ -280,10 +295,11 @@ def main(arguments: list[str] | None = None) -> int:
         use_target(options.target)
         checkpoint = load_checkpoint(options.checkpoint)
         device = Memristor.from_file(options.device)
-        records, film = play(options, checkpoint, device)
+        spread = Nonidealities.parse(options.nonideal)
+        records, film = play(options, checkpoint, device, spread)
         print(table(records, checkpoint, options.bias))
         if options.json is not None:
-            write_json(options, records, checkpoint, device)
+            write_json(options, records, checkpoint, device, spread)
         if film is not None:
             with tqdm(desc=f"drawing {options.gif}", total=len(film.times), disable=None) as bar:
                 film.save(options.gif, progress=bar.update)

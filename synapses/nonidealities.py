@@ -13,6 +13,7 @@ Names follow aihwkit where it has the same thing: `_dtod` is spread from device 
 Weilenmann et al.; all are the user's assumptions, and zero unless given.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -132,6 +133,42 @@ class Nonidealities:
             raise ValueError(
                 f"corrupt_devices_prob must lie in [0, 1], got {self.corrupt_devices_prob}"
             )
+
+    @classmethod
+    def parse(cls, settings: Iterable[str]) -> "Nonidealities":
+        """From texts ``name=value``, as a command line gives them.
+
+        Parameters
+        ----------
+        settings : iterable of str
+            Names as above; `half_voltage_dtod` in volt, `t_inference` in second.
+
+        Raises
+        ------
+        ValueError
+            If a text is no such pair, a name unknown or twice there, or a value refused.
+        """
+        values: dict[str, Any] = {}
+        names = [f.name for f in fields(cls)]
+        for text in settings:
+            name, _, number = text.partition("=")
+            if name not in names:
+                raise ValueError(
+                    f"nonideal must be name=value, name of {', '.join(names)}: {text!r}"
+                )
+            if name in values:
+                raise ValueError(f"nonideal {name} is given twice")
+            try:
+                value = int(number) if name == "seed" else float(number)
+            except ValueError:
+                raise ValueError(f"nonideal {name} must be a number, got {number!r}") from None
+            values[name] = value * _UNITS[name] if name in _UNITS else value
+        return cls(**values)
+
+    def to_json(self) -> dict[str, float]:
+        """What differs from the default, in SI units."""
+        pairs = ((f.name, float(getattr(self, f.name))) for f in fields(self))
+        return {name: value for name, value in pairs if value}
 
     def __bool__(self) -> bool:
         """Whether anything deviates."""

@@ -11,8 +11,14 @@ from brian2 import prefs
 from brian2.units import DimensionMismatchError, joule, ms, mvolt, second, volt
 from numpy.typing import NDArray
 
+from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.conversion import held_parameters
+from mstpn.bridge.play import STEP_DURATION
+from mstpn.bridge.pong import Pong
 from mstpn.network import twin
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
+from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.twin import CycleNoise, STHebbLayer, TwinConfig
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Deviations, Nonidealities, cycle_noise, noise_level
@@ -303,6 +309,46 @@ def test_another_game_has_other_noise_on_the_same_devices(device: Memristor) -> 
     assert not np.array_equal(games[0], games[1])
     with pytest.raises(ValueError, match=r"noise_key must lie in \[0, 2\^31\), got 2147483648"):
         net.reset(2**31)
+
+
+def test_agents_on_the_same_unlike_devices_agree(
+    device: Memristor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(prefs, "codegen.target", "cython")
+    checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
+    spread = Nonidealities.parse(
+        ["delta_f_std=0.3", "weight_dtod=0.005", "half_voltage_dtod=0.02", "seed=4"]
+    )
+    agent = BrianAgent(checkpoint, device, STEP_DURATION, spread)
+    beside = TwinAgent(checkpoint, device, spread)
+    ideal = TwinAgent(checkpoint)
+    seed = 2**31 + 5
+    agent.reset(seed)
+    beside.reset(seed)
+    pong = Pong()
+    observation = pong.reset(seed)
+    for _ in range(120):
+        action = agent.step(observation)
+        assert beside.step(observation) == action
+        ideal.step(observation)
+        # 2656 products an output, in another order, fed back over 120 steps
+        np.testing.assert_allclose(agent.h, beside.h, rtol=0, atol=1e-9)
+        observation, _, _ = pong.step(action)
+    assert np.abs(ideal.h - beside.h).max() > 1e-3
+    with pytest.raises(ValueError, match="the devices must be ideal for a ledger"):
+        held_parameters(agent.network)
+    with pytest.raises(ValueError, match="device must be given with nonidealities"):
+        TwinAgent(checkpoint, nonidealities=spread)
+
+
+def test_settings_of_a_command_line() -> None:
+    settings = ["t_inference=3600", "half_voltage_dtod=0.02", "drift_nu=0.1", "seed=3"]
+    parsed = Nonidealities.parse(settings)
+    assert parsed == Nonidealities(
+        half_voltage_dtod=20 * mvolt, drift_nu=0.1, t_inference=1 * hour, seed=3
+    )
+    again = Nonidealities.parse(f"{k}={v}" for k, v in parsed.to_json().items() if k != "seed")
+    assert again == replace(parsed, seed=0)
 
 
 def test_without_deviations_nothing_is_added(device: Memristor) -> None:

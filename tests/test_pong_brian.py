@@ -108,8 +108,8 @@ def test_same_seed_same_game_twice(device: Memristor, monkeypatch: pytest.Monkey
     checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
 
     class Recorded(BrianAgent):
-        def reset(self) -> None:
-            super().reset()
+        def reset(self, seed: int = 0) -> None:
+            super().reset(seed)
             self.actions: list[int] = []
 
         def step(self, observation: np.ndarray) -> int:
@@ -171,6 +171,26 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "bias": (lambda _: ["--bias", "best"], "invalid choice: 'best'"),
     "unwritable": (lambda f: ["--json", str(f / "none/g.json")], "cannot write"),
     "ledger": (lambda f: ["--ledger", str(f / "none/g.nc")], "cannot write"),
+    "ledger of unlike devices": (
+        lambda f: ["--ledger", str(f / "g.nc"), "--nonideal", "weight_dtod=0.1"],
+        "--ledger is for ideal devices",
+    ),
+    "unknown deviation": (
+        lambda _: ["--nonideal", "noise=1"],
+        "nonideal must be name=value, name of delta_f_std, delta_f_dtod,",
+    ),
+    "deviation twice": (
+        lambda _: ["--nonideal", "drift_nu=1", "--nonideal", "drift_nu=2"],
+        "nonideal drift_nu is given twice",
+    ),
+    "deviation no number": (
+        lambda _: ["--nonideal", "drift_nu=x"],
+        "nonideal drift_nu must be a number, got 'x'",
+    ),
+    "deviation out of range": (
+        lambda _: ["--nonideal", "corrupt_devices_prob=2"],
+        "corrupt_devices_prob must lie in [0, 1], got 2",
+    ),
     "an unfinished game": (unfinished, "g.nc.parts holds an unfinished game"),
     "a folder": (lambda f: ["--gif", str(f)], "cannot write"),
     "missing checkpoint": (
