@@ -17,7 +17,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mstpn.network.checkpoint import load_checkpoint
-from mstpn.network.twin import MSTPN
+from mstpn.network.twin import MSTPN, CycleNoise
 
 __all__ = ["evaluate", "main", "pong_environments"]
 
@@ -37,14 +37,20 @@ def pong_environments(n: int, *, sticky: float = 0.0, noop_max: int = 30) -> Ata
 
 @torch.inference_mode()
 def evaluate(
-    net: MSTPN, n_games: int, seed: int, *, sticky: float = 0.0, max_decisions: int = 5000
+    net: MSTPN,
+    n_games: int,
+    seed: int,
+    *,
+    sticky: float = 0.0,
+    max_decisions: int = 5000,
+    delta_f_std: float = 0.0,
 ) -> NDArray[np.float64]:
     """Play `n_games` greedy games side by side.
 
     Parameters
     ----------
     net : MSTPN
-        In float32, on any device.
+        In float32, on any device; on other memristors if put on them.
     n_games : int
     seed : int
         Sets the starts and the emulators' randomness.
@@ -52,6 +58,8 @@ def evaluate(
         Probability that the emulator repeats the last action.
     max_decisions : int
         A game still going on then, in a rally without end, counts as it stands.
+    delta_f_std : float
+        Spread of updates from pulse to pulse, relative; each game has its own noise.
 
     Returns
     -------
@@ -63,12 +71,17 @@ def evaluate(
     observation, _ = env.reset(seed=seeds)
     state = net.layer.initial_state(n_games)
     keep = torch.ones(1, n_games, device=state.h.device)
+    noise = None
+    if delta_f_std > 0:
+        keys = torch.from_numpy(seeds.astype(np.int64)).to(keep.device)
+        noise = CycleNoise(delta_f_std, keys, torch.tensor(0))
     returns, playing = np.zeros(n_games), np.ones(n_games, bool)
-    for _ in range(max_decisions):
+    for number in range(max_decisions):
         if not playing.any():
             break
         x = net.front_end(torch.from_numpy(observation[:, 0].copy()).to(keep.device))
-        h, state = net.layer(x[None], state, keep, fused=True)
+        at_step = noise and noise._replace(step=noise.step + number)
+        h, state = net.layer(x[None], state, keep, fused=True, noise=at_step)
         actions = net.action_head(h[0]).argmax(1).cpu().numpy()
         observation, rewards, ended, truncated, _ = env.step(actions)
         returns += np.where(playing, rewards, 0)

@@ -5,16 +5,23 @@ import shlex
 from dataclasses import dataclass, field, fields
 from typing import Any, NoReturn
 
+from brian2.units import volt
+
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["MAY_CHANGE", "Options", "parse_options"]
+__all__ = ["MAY_CHANGE", "SPREADS", "Options", "parse_options"]
 
 _DEVICE = Memristor.from_file()
 
 
 def _option(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
+
+
+SPREADS = ("delta_f_std", "delta_f_dtod", "weight_dtod", "half_voltage_dtod")
+"""Options by which a training gets other devices, and other noise, in every rollout."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Options:
 
     out: str = _option("runs/pong", "folder of the training")
     resume: bool = _option(False, "go on with the training in the folder")
+    initial: str = _option("", "checkpoint to start from, random weights if absent")
     seed: int = _option(0, "of every random draw")
     device: str = _option("cpu", "cpu or cuda")
     total_steps: int = _option(4_000_000, "agent steps")
@@ -59,10 +67,15 @@ class Options:
     weight_min: float = _option(-1.0, "smallest W")
     weight_max: float = _option(1.0, "largest W")
 
-    memristor: str = _option("", "device file of the next three, the package's own if absent")
+    memristor: str = _option("", "device file of what follows, the package's own if absent")
     smallest_pulse: bool = _option(False, "do not issue updates below the smallest pulse's")
     largest_pulse: bool = _option(False, "bound updates by the largest pulse's")
     conductance_window: bool = _option(False, "keep W + F in the conductance window")
+
+    delta_f_std: float = _option(0.0, "spread of updates from pulse to pulse, relative")
+    delta_f_dtod: float = _option(0.0, "of updates from device to device, relative")
+    weight_dtod: float = _option(0.0, "of W from device to device")
+    half_voltage_dtod: float = _option(0.0, "of V_half from device to device, in volt")
 
     evaluation_steps: int = _option(250_000, "agent steps between evaluations, 0 for none")
     evaluation_games: int = _option(16, "greedy games per evaluation")
@@ -81,6 +94,8 @@ class Options:
             self._require(name, getattr(self, name) > 0, "positive")
         for name in ("discount", "gae_lambda", "clip", "sticky"):
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
+        for name in SPREADS:
+            self._require(name, 0 <= getattr(self, name) < float("inf"), "at least 0 and finite")
         self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
         self._require("device", self.device in ("cpu", "cuda"), "cpu or cuda")
         self._require("weight_min", self.weight_min < self.weight_max, "below weight-max")
@@ -99,7 +114,22 @@ class Options:
         }
         if not any(switches.values()):
             return None
-        return Memristor.from_file(self.memristor or DEFAULT_DEVICE).write_limits(**switches)
+        return self.memristor_model.write_limits(**switches)
+
+    @property
+    def memristor_model(self) -> Memristor:
+        """The device of the limits and the spread."""
+        return Memristor.from_file(self.memristor or DEFAULT_DEVICE)
+
+    def spread(self, seed: int) -> Nonidealities:
+        """How devices differ, drawn from `seed`."""
+        return Nonidealities(
+            delta_f_std=self.delta_f_std,
+            delta_f_dtod=self.delta_f_dtod,
+            weight_dtod=self.weight_dtod,
+            half_voltage_dtod=self.half_voltage_dtod * volt,
+            seed=seed,
+        )
 
     @property
     def command(self) -> str:
@@ -120,7 +150,8 @@ class Options:
 
 
 MAY_CHANGE = frozenset(
-    {"out", "resume", "device", "total_steps", "sticky", "learning_rate", "entropy_coefficient"}
+    {"out", "resume", "initial", "device", "total_steps", "sticky", "learning_rate"}
+    | {*SPREADS, "entropy_coefficient"}
     | {"activity_penalty", "evaluation_steps", "evaluation_games", "save_minutes", "json"}
 )
 """Options that a resumed training may have otherwise than the stopped one."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mstpn.network.options import Options
-from mstpn.network.twin import MSTPN, State
+from mstpn.network.twin import MSTPN, CycleNoise, State
 
 __all__ = ["Rollout", "advantages", "losses", "total_loss"]
 
@@ -30,6 +30,8 @@ class Rollout:
     actions, log_probs, values, rewards : Tensor, (T, B)
     done : Tensor, (T, B)
         1 where the game ended with that step.
+    noise : CycleNoise, optional
+        Of the updates, from step 0 of the rollout.
     """
 
     state: State
@@ -40,6 +42,11 @@ class Rollout:
     values: Tensor
     rewards: Tensor
     done: Tensor
+    noise: CycleNoise | None = None
+
+    def noise_of(self, which: Tensor | slice) -> CycleNoise | None:
+        """That of some of the games."""
+        return self.noise and self.noise._replace(keys=self.noise.keys[which])
 
 
 def advantages(rollout: Rollout, next_value: Tensor, discount: float, gae_lambda: float) -> Tensor:
@@ -81,7 +88,8 @@ def losses(
     frames = rollout.frames[:, which]
     x = net.front_end(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
     state = State(*(s[which] for s in rollout.state))
-    h, _ = net.layer(x, state, rollout.keep[:, which], fused=True)
+    keep, noise = rollout.keep[:, which], rollout.noise_of(which)
+    h, _ = net.layer(x, state, keep, fused=True, noise=noise)
     logits, values = net.heads(h)
     log_probs = logits.log_softmax(2)
     chosen = log_probs.gather(2, rollout.actions[:, which, None])[..., 0]

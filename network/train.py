@@ -17,7 +17,7 @@ import json
 import signal
 import time
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mstpn.network.checkpoint import atomic_write, save_checkpoint
+from mstpn.network.checkpoint import atomic_write, load_checkpoint, save_checkpoint
 from mstpn.network.evaluate import evaluate, pong_environments
-from mstpn.network.options import MAY_CHANGE, Options, parse_options
+from mstpn.network.options import MAY_CHANGE, SPREADS, Options, parse_options
 from mstpn.network.ppo import Rollout, advantages, losses, total_loss
 from mstpn.network.training_log import TrainingLog
-from mstpn.network.twin import MSTPN, State, TwinConfig
+from mstpn.network.twin import MSTPN, CycleNoise, State, TwinConfig
+from mstpn.synapses.nonidealities import Nonidealities
 
 __all__ = ["Trainer", "keep_freed_memory", "main"]
 
@@ -64,7 +65,11 @@ class Trainer:
         config = TwinConfig(
             o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits
         )
-        self.net = MSTPN(config).to(self.device)
+        self.net = MSTPN(config)
+        if o.initial and not o.resume:
+            self._start_from(Path(o.initial))
+        self.net.to(self.device)
+        self.memristor = o.memristor_model
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=o.learning_rate, eps=1e-5)
         self.step = 0
         self.returns: deque[float] = deque(maxlen=100)
@@ -81,6 +86,15 @@ class Trainer:
         self.state = self.net.layer.initial_state(o.n_envs)
         self.done = torch.zeros(o.n_envs, device=self.device)
         self.game_return = np.zeros(o.n_envs)
+
+    def _start_from(self, path: Path) -> None:
+        checkpoint = load_checkpoint(path)
+        if checkpoint.config != self.net.config:
+            raise ValueError(
+                f"initial: {path} must be of the same network, {self.net.config}, "
+                f"got {checkpoint.config}"
+            )
+        self.net = checkpoint.twin()
 
     def run(self) -> None:
         """Train until `total_steps`, saving every `save_minutes` and at the end.
@@ -124,12 +138,14 @@ class Trainer:
     @torch.no_grad()
     def _collect(self) -> Rollout:
         net = self.net
+        noise = self._other_devices()
         start = State(self.state.h.clone(), self.state.trace.clone())
         columns: list[tuple[Tensor, ...]] = []
-        for _ in range(self.options.rollout_length):
+        for t in range(self.options.rollout_length):
+            at_step = noise and noise._replace(step=noise.step + t)
             frames, keep = self.frames, 1 - self.done
             x = net.front_end(frames)
-            h, self.state = net.layer(x[None], self.state, keep[None], fused=True)
+            h, self.state = net.layer(x[None], self.state, keep[None], fused=True, noise=at_step)
             logits, value = net.heads(h[0])
             log_prob = logits.log_softmax(1)
             action = torch.multinomial(log_prob.exp().cpu(), 1, generator=self.generator)
@@ -138,7 +154,21 @@ class Trainer:
             chosen = log_prob.gather(1, action)[:, 0]
             columns.append((frames, keep, action[:, 0], chosen, value, reward, self.done))
         stacked = [torch.stack(column) for column in zip(*columns, strict=True)]
-        return Rollout(start, *stacked)
+        return replace(Rollout(start, *stacked), noise=noise)
+
+    def _other_devices(self) -> CycleNoise | None:
+        """Go on with devices, and noise of their updates, that follow from the step."""
+        o = self.options
+        if not o.spread(0):
+            return None
+        draws = np.random.default_rng([o.seed, self.step, 1])
+        self._put_on(o.spread(int(draws.integers(2**31))))
+        keys = torch.from_numpy(draws.integers(0, 2**31, o.n_envs)).to(self.device)
+        return CycleNoise(o.delta_f_std, keys, torch.tensor(0)) if o.delta_f_std else None
+
+    def _put_on(self, spread: Nonidealities) -> None:
+        shape = tuple(reversed(self.net.layer.weight.shape))
+        self.net.layer.put_on(spread.draw(shape, self.memristor))
 
     def _act(self, action: Tensor) -> Tensor:
         """Play one decision of every game; return the rewards."""
@@ -181,7 +211,9 @@ class Trainer:
             return {}
         x = self.net.front_end(rollout.frames[:, 0])[:, None]
         state = State(*(s[:1] for s in rollout.state))
-        return self.net.layer.limited_fractions(x, state, rollout.keep[:, :1])
+        first = slice(1)
+        noise = rollout.noise_of(first)
+        return self.net.layer.limited_fractions(x, state, rollout.keep[:, first], noise)
 
     @torch.no_grad()
     def _next_value(self) -> Tensor:
@@ -199,7 +231,11 @@ class Trainer:
 
     def _evaluate(self) -> None:
         o = self.options
-        returns = evaluate(self.net, o.evaluation_games, o.seed, sticky=o.sticky)
+        if o.spread(o.seed):
+            self._put_on(o.spread(o.seed))
+        returns = evaluate(
+            self.net, o.evaluation_games, o.seed, sticky=o.sticky, delta_f_std=o.delta_f_std
+        )
         mean = float(returns.mean())
         self.log.write(self.step, {"evaluation": mean, "evaluation_worst": float(returns.min())})
         self._keep_if_best(mean)
@@ -261,7 +297,10 @@ class Trainer:
                 adam["state"].setdefault(int(index), {})[moment] = value
         self.optimiser.load_state_dict(adam)
         self.step, self.elapsed, self.best = (scalars[k] for k in ("step", "elapsed", "best"))
-        if scalars["options"].get("sticky", 0.0) != self.options.sticky:
+        if any(
+            scalars["options"].get(name, 0.0) != getattr(self.options, name)
+            for name in ("sticky", *SPREADS)
+        ):
             self.best = -np.inf
         self.returns.extend(scalars["returns"])
         self.history = [*scalars["history"], *self.history]

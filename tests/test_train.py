@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -16,6 +18,8 @@ from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.network import train
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.evaluate import evaluate
+from mstpn.network.options import parse_options
+from mstpn.network.ppo import losses
 from mstpn.synapses.memristor import Memristor
 
 TINY = (
@@ -103,6 +107,50 @@ def test_a2c_and_the_devices_limits(tmp_path: Path) -> None:
     assert log(tmp_path)[0]["not_issued"] == 1
 
 
+def test_spread_devices_and_their_noise_are_those_of_the_rollout(tmp_path: Path) -> None:
+    spread = ("--delta-f-std", "0.5", "--delta-f-dtod", "0.2", "--weight-dtod", "0.01")
+    options, _ = parse_options(["--out", str(tmp_path), *TINY, *spread])
+    trainer = train.Trainer(options)
+    with torch.no_grad():
+        trainer.net.layer.gamma.fill_(0.3)
+    first = trainer._collect()
+    first_devices = trainer.net.layer.deviations
+    trainer.step += 16
+    rollout = trainer._collect()
+    devices = trainer.net.layer.deviations
+    assert first_devices is not None
+    assert devices is not None
+    assert not torch.equal(first_devices.update_gain, devices.update_gain)
+    assert first.noise is not None
+    assert rollout.noise is not None
+    assert not torch.equal(first.noise.keys, rollout.noise.keys)
+    trainer.log.close()
+    which = torch.tensor([1, 0])
+    advantage = torch.ones(8, 2)
+    a2c = replace(options, algorithm="a2c")
+    replayed = losses(trainer.net, rollout, advantage, which, a2c)["policy"].item()
+    # float32: a mean of 16 numbers of some 10 roundings each
+    assert replayed == pytest.approx(-rollout.log_probs.mean().item(), abs=1e-6)
+    without = losses(trainer.net, replace(rollout, noise=None), advantage, which, a2c)
+    assert abs(without["policy"].item() - replayed) > 1e-5
+
+
+def test_training_with_spread_is_deterministic_and_evaluated_on_unlike_devices(
+    tmp_path: Path,
+) -> None:
+    spread = ("--delta-f-std", "0.3", "--half-voltage-dtod", "0.02", "--smallest-pulse")
+    arguments = ("--total-steps", "64", "--evaluation-steps", "32", "--evaluation-games", "2")
+    for folder in "ab":
+        run(tmp_path / folder, *arguments, *spread)
+    first, second = (load_file(tmp_path / f / "last.safetensors") for f in "ab")
+    for name, value in first.items():
+        assert value.tobytes() == second[name].tobytes(), name
+    assert curve(tmp_path / "a") == curve(tmp_path / "b")
+    run(tmp_path / "c", *arguments, "--smallest-pulse")
+    ideal = load_file(tmp_path / "c/last.safetensors")
+    assert not np.array_equal(ideal["layer.decay"], first["layer.decay"])
+
+
 def test_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     arguments = [*TINY, "--out", str(tmp_path), "--save-minutes", "0.001"]
     endless = [*arguments, "--total-steps", "1000000000"]
@@ -169,6 +217,8 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--learning-rate", "0"], "learning-rate must be positive, got 0.0"),
         (["--weight-min", "1"], "weight-min must be below weight-max, got 1.0"),
         (["--smallest-pulse", "--memristor", "none.toml"], "none.toml"),
+        (["--delta-f-std", "-1"], "delta-f-std must be at least 0 and finite, got -1.0"),
+        (["--weight-dtod", "nan"], "weight-dtod must be at least 0 and finite, got nan"),
         (["--device", "tpu"], "device must be cpu or cuda, got tpu"),
         (["--resume"], "state.safetensors"),
         (["--total-steps", "many"], "--total-steps"),
