@@ -17,7 +17,7 @@ import json
 import signal
 import time
 from collections import deque
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +153,8 @@ class Trainer:
             action = action.to(self.device)
             chosen = log_prob.gather(1, action)[:, 0]
             columns.append((frames, keep, action[:, 0], chosen, value, reward, self.done))
-        stacked = [torch.stack(column) for column in zip(*columns, strict=True)]
-        return replace(Rollout(start, *stacked), noise=noise)
+        stacked: list[Any] = [torch.stack(column) for column in zip(*columns, strict=True)]
+        return Rollout(start, *stacked, noise)
 
     def _other_devices(self) -> CycleNoise | None:
         """Go on with devices, and noise of their updates, that follow from the step."""

@@ -28,6 +28,7 @@ from brian2.units import Quantity, volt
 
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import CYCLE_NOISE, Deviations
+from mstpn.synapses.rows import visit_rows
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -251,6 +252,7 @@ def get_synapses(
     if form == "clock-driven":
         synapses.state_updater.when = "end"
     synapses.connect()
+    visit_rows(synapses.pre)
     if deviations is not None:
         synapses.V_half = device.decay_half_voltage + deviations.half_voltage_shift * volt
         synapses.device_gain = deviations.update_gain

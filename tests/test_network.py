@@ -63,9 +63,11 @@ def test_network_equals_the_recursion_with_its_energies(
     assert float(net.time / ms) == pytest.approx(81 * 50)
 
 
+@pytest.mark.parametrize("target", ["cython", "numpy"])
 def test_limited_pulses_equal_the_limited_recursion(
-    device: Memristor, numbers: oracles.Device
+    target: str, device: Memristor, numbers: oracles.Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(prefs, "codegen.target", target)
     limits = WriteLimits(0.004, 0.03, -0.48, 0.46)
     p = parameters(8)
     p = replace(p, weight=0.9 * p.weight, limits=limits)

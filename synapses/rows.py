@@ -1,0 +1,113 @@
+"""Event code of all-to-all synapses, one row of memory per event.
+
+Brian2 runs event code through a queue of synapse numbers and looks up both units of each.
+Where every presynaptic unit is connected to every postsynaptic one, in that order and without
+delay, the synapses of an event are one contiguous row, and its loop can run in vector
+instructions. Equations and event code stay what they are; only the loop around them, the
+template, is another.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from brian2.codegen.generators.cython_generator import CythonCodeGenerator, get_cpp_dtype
+from brian2.codegen.runtime.cython_rt import CythonCodeObject
+from brian2.core.functions import Function
+from brian2.core.variables import Constant
+from brian2.devices.device import get_device
+from brian2.synapses.synapses import SynapticPathway
+from brian2.utils.stringtools import get_identifiers, word_substitute
+
+__all__ = ["visit_rows"]
+
+_LOOP_INDEX = {"_presynaptic_idx": "_row", "_postsynaptic_idx": "_column"}
+"""What the template counts instead of looking it up."""
+
+
+class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
+    """Tells the template, beside the code, what its function of one row takes and declares."""
+
+    def translate_to_read_arrays(self, read: set[str], indices: set[str]) -> list[str]:
+        return super().translate_to_read_arrays(read, indices - _LOOP_INDEX.keys())
+
+    def translate_statement_sequence(self, scalar: Any, vector: Any) -> tuple[Any, Any, Any]:
+        scalar_code, vector_code, keywords = super().translate_statement_sequence(scalar, vector)
+        (block,) = vector
+        code = vector_code[block] = word_substitute(vector_code[block], _LOOP_INDEX)
+        written = {s.var for s in vector[block]}
+        elements = self._elements(vector[block])
+        keywords["row_variables"] = [
+            (kind, name) for kind, name in self._names(code) if name in elements | written
+        ]
+        arrays = {self.get_array_name(self.variables[name]): name for name in elements}
+        keywords["row_arguments"] = [
+            (_pointer(self.variables[name].dtype), array) for array, name in sorted(arrays.items())
+        ] + [(kind, name) for kind, name in self._names(code) if name not in elements | written]
+        return scalar_code, vector_code, keywords
+
+    def _elements(self, statements: Any) -> set[str]:
+        read, write, *_ = self.arrays_helper(statements)
+        return {name for name in read | write if not self.variables[name].scalar}
+
+    def _names(self, code: str) -> Iterator[tuple[str, str]]:
+        """C type and name of what stands in the code, arrays and functions left out."""
+        temporary = dict(self.temporary_vars)
+        for name in sorted(get_identifiers(code)):
+            variable = self.variables.get(name)
+            if isinstance(variable, Constant):
+                yield get_cpp_dtype(variable.value), name
+            elif variable is not None and not isinstance(variable, Function):
+                yield get_cpp_dtype(variable.dtype), name
+            elif name in temporary:
+                yield get_cpp_dtype(temporary[name]), name
+
+
+def _pointer(dtype: Any) -> str:
+    kind = get_cpp_dtype(dtype)
+    return "_double_row" if kind == "double" else f"{kind} *"
+
+
+class _RowCodeObject(CythonCodeObject):  # type: ignore[misc]
+    templater = CythonCodeObject.templater.derive("mstpn.synapses")
+    generator_class = _RowGenerator
+
+    def __init__(self, *args: Any, **kwds: Any) -> None:
+        super().__init__(*args, **kwds)
+        if self.compiler == "unix":  # else the loop is believed to run rarely, being behind checks
+            self.extra_compile_args: list[str] = [
+                *self.extra_compile_args,
+                "-fno-guess-branch-probability",
+            ]
+
+
+def visit_rows(pathway: SynapticPathway) -> None:
+    """Let a presynaptic pathway visit rows, where Brian2's target is Cython; else do nothing.
+
+    Parameters
+    ----------
+    pathway : SynapticPathway
+        Without delay, of synapses that are connected all to all.
+
+    Raises
+    ------
+    ValueError
+        If the synapses are not all to all in the order of the presynaptic units.
+    """
+    if get_device().code_object_class() is not CythonCodeObject:
+        return
+    synapses = pathway.synapses
+    order = np.asarray(synapses.i[:]) * len(pathway.target) + np.asarray(synapses.j[:])
+    expected = np.arange(len(pathway.source) * len(pathway.target))
+    if not np.array_equal(order, expected):
+        raise ValueError(f"synapses of {pathway.name} must be all to all, by presynaptic unit")
+    eventspace = pathway.source.variables[pathway.eventspace_name]
+    pathway.template = "synapses_rows"
+    pathway.codeobj_class = _RowCodeObject
+    pathway.template_kwds = {"eventspace_variable": eventspace}
+    pathway.needed_variables = [pathway.eventspace_name]
+    pathway.push_spikes = _nothing
+
+
+def _nothing() -> None:
+    """No queue: the events are read where the thresholder wrote them."""
