@@ -153,8 +153,8 @@ class Trainer:
             action = action.to(self.device)
             chosen = log_prob.gather(1, action)[:, 0]
             columns.append((frames, keep, action[:, 0], chosen, value, reward, self.done))
-        stacked: list[Any] = [torch.stack(column) for column in zip(*columns, strict=True)]
-        return Rollout(start, *stacked, noise)
+        stacked: Any = [*(torch.stack(column) for column in zip(*columns, strict=True)), noise]
+        return Rollout(start, *stacked)
 
     def _other_devices(self) -> CycleNoise | None:
         """Go on with devices, and noise of their updates, that follow from the step."""
