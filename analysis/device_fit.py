@@ -139,8 +139,10 @@ def fit_device(
         for quantity in ("dG", "dF", "energy"):
             if quantity in pulses:
                 fits.append(fit_pulses(pulses, quantity, *_reference(device, found)))
-                found |= _pulse_constants(fits[-1], _kappa(device, found))
+                found |= _pulse_constants(fits[-1], device, found)
     device = _checked(_with(device, found))
+    found = {name: found[name] for name in device.constants if name in found}
+    fits.sort(key=lambda fit: fit.data is not pulses)
     return DeviceFit(base, device, found, tuple(fits), tuple(decays), step_duration)
 
 
@@ -196,25 +198,27 @@ def _reference(device: Memristor, found: Mapping[str, Found]) -> tuple[float, fl
     return float(new.pulse_voltage), float(new.pulse_width)
 
 
-def _pulse_constants(fit: Fit, kappa: Estimate) -> dict[str, Found]:
-    size = fit.estimate(lambda p: fit.scale * p[0])
-    note = ""
+def _pulse_constants(fit: Fit, device: Memristor, found: Mapping[str, Found]) -> dict[str, Found]:
+    size, exponent = fit.estimate(lambda p: fit.scale * p[0]), fit.estimate(lambda p: p[1])
+    what, provenance = "reference pulse", "measured"
     if fit.quantity == "dF":
-        size, note = size.times(kappa), "; dF times weight_conductance"
+        kappa, provenance, origin = _kappa(device, found)
+        size, what = size.times(kappa), f"dF of the reference pulse times kappa ({origin})"
     name = "pulse_energy" if fit.quantity == "energy" else "pulse_conductance"
-    exponent = fit.estimate(lambda p: p[1])
     return {
-        **_estimated(name, size, fit, f"reference pulse{note}"),
+        **_estimated(name, size, fit, what, provenance=provenance),
         **_estimated(f"{name}_exponent", exponent, fit, "power of the amplitude"),
     }
 
 
-def _kappa(device: Memristor, found: Mapping[str, Found]) -> Estimate:
-    """Conductance of one unit of W + F: measured, or as the base has it."""
+def _kappa(device: Memristor, found: Mapping[str, Found]) -> tuple[Estimate, str, str]:
+    """Conductance of a unit of W + F, what a product with it is, and where it is from."""
     if "weight_conductance" in found and (interval := found["weight_conductance"].interval):
-        return Estimate(*map(float, (found["weight_conductance"].value, *interval)))
+        value = found["weight_conductance"].value
+        return Estimate(*map(float, (value, *interval))), "measured", "measured"
     value = float(device.weight_conductance)
-    return Estimate(value, value, value)
+    provenance = device.constants["weight_conductance"].provenance
+    return Estimate(value, value, value), "derived", f"the base's, {provenance}"
 
 
 def _decay_constants(fit: Fit, step: float) -> dict[str, Found]:
@@ -237,15 +241,16 @@ def _decay_constants(fit: Fit, step: float) -> dict[str, Found]:
 def _power_constants(fit: Fit, device: Memristor) -> dict[str, Found]:
     """Power at S = 0 and its slope.
 
-    Where conductances stand for weights, S = 0 is the base's offset conductance, so the
-    power there is all they determine.
+    Where conductances stand for weights they do not say which of them is S = 0. It is the
+    base's offset conductance then, and the power there is all they determine.
     """
     top = float(device.bias_voltage_max)
     if fit.names[0] == "conductance":
         there = np.array([[float(device.offset_conductance)], [top]])
         power = fit.estimate(lambda p: fit.scale * fit.model(there, *p)[0])
-        note = f"at bias_voltage_max and the base's {shown(device.offset_conductance)} for S = 0"
-        return _estimated("bias_power", power, fit, note)
+        offset = f"{shown(device.offset_conductance)}, the base's at S = 0"
+        what = f"at bias_voltage_max and {offset} ({device.constants['bias_power'].provenance})"
+        return _estimated("bias_power", power, fit, what, provenance="derived")
     zero, one = (np.array([[s], [top]]) for s in (0.0, 1.0))
     power = fit.estimate(lambda p: fit.scale * fit.model(zero, *p)[0])
     kappa = fit.estimate(
@@ -264,15 +269,21 @@ def _set(name: str, value: float, data: Measurements, what: str) -> dict[str, Fo
 
 
 def _estimated(
-    name: str, estimate: Estimate, fit: Fit, what: str, *, positive: bool = True
+    name: str,
+    estimate: Estimate,
+    fit: Fit,
+    what: str,
+    *,
+    provenance: str = "measured",
+    positive: bool = True,
 ) -> dict[str, Found]:
     """A constant that was fitted; one that must be positive is known only if 0 is excluded."""
     value, low, high = (_quantity(name, end) for end in estimate)
     interval = f"{100 * CONFIDENCE:g} % confidence interval {shown(low, high)}"
     if positive and not estimate.low > 0:
-        raise DataError(f"{fit.data.path}: {name} must be above 0, got {shown(value)}, {interval}")
+        raise DataError(f"{fit.data.path}: {name} must be above 0, got a {interval}")
     source = f"{interval}; {fit.data.path.name}, {len(fit.measured)} rows: {what}"
-    return {name: Found(value, (low, high), Constant("measured", source))}
+    return {name: Found(value, (low, high), Constant(provenance, source))}
 
 
 def _quantity(name: str, value: float) -> Any:

@@ -13,6 +13,7 @@ from mstpn.analysis.device_fit import DeviceFit
 from mstpn.analysis.figures import COLOUR, GREY, styled
 from mstpn.analysis.fit_report import quality
 from mstpn.analysis.least_squares import Fit
+from mstpn.analysis.measurements import shown
 
 __all__ = ["fit_figure"]
 
@@ -29,7 +30,7 @@ LABELS = {
     "weight S": "total weight S = W + F",
 }
 _MOST_LABELS = 6
-_MARKER = 3
+_MARKER = 4
 
 Array = NDArray[np.float64]
 
@@ -42,7 +43,8 @@ class _Scale:
         self.label = LABELS[name]
         self.unit, self.symbol = 1.0, ""
         if isinstance(column, Quantity) and not column.is_dimensionless:
-            unit = Quantity(np.abs(values).max(), dim=column.dim).get_best_unit()
+            typical = np.median(np.abs(values[values != 0]))
+            unit = Quantity(typical, dim=column.dim).get_best_unit()
             self.unit, self.symbol = float(unit), str(unit)
             self.label += f" ({unit})"
 
@@ -59,14 +61,14 @@ def fit_figure(fit: DeviceFit) -> Figure:
     fit : DeviceFit
     """
     n = len(fit.fits) + bool(fit.decays)
-    n_columns = min(n, 3)
+    n_columns = 2 if n == 4 else min(n, 3)
     n_rows = -(-n // n_columns)
     figure = Figure(figsize=(3.9 * n_columns, 4.2 * n_rows))
     cells = iter(np.ravel(figure.subfigures(n_rows, n_columns, squeeze=False)))
     for one in fit.fits:
         _draw_fit(next(cells), one)
-    if fit.decays:
-        _draw_sigmoid(next(cells), fit)
+        if one.quantity == "conductance":
+            _draw_sigmoid(next(cells), fit)
     return figure
 
 
@@ -94,23 +96,25 @@ def _draw_fit(cell: SubFigure, fit: Fit) -> None:
             over, law = _curve(fit, curve, x[rows])
             upper.plot(across(over), up(law), color=colour, linewidth=0.9)
     if fit.names[0] == "time":
-        positive = across(x[x > 0])
-        lower.set_xscale("symlog", linthresh=positive.min()) if (x == 0).any() else None
-        lower.set_xscale("log") if (x > 0).all() else None
-    elif fit.names[0] == "voltage" and (y > 0).all():
+        lower.set_xscale("symlog", linthresh=across(x[x > 0]).min())  # t = 0 has a place
+    elif fit.names[0] == "voltage" and (x > 0).all() and (y > 0).all():
         upper.set_yscale("log")
     upper.set(ylabel=up.label)
-    lower.set(xlabel=across.label, ylabel="residual")
-    upper.set_title(quality(fit), loc="left")
-    upper.legend(title=LABELS[fit.names[1]], fontsize=8)
+    lower.set(xlabel=across.label, ylabel=f"residual ({up.symbol})" if up.symbol else "residual")
+    upper.set_title(f"{fit.data.path.name}: {quality(fit)}", loc="left", fontsize=9)
+    beside: Any = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+    place = beside if fit.names[0] == "time" else {}
+    upper.legend(title=LABELS[fit.names[1]], fontsize=8, markerscale=2, **place)
 
 
 def _curve(fit: Fit, others: Array, x: Array) -> tuple[Array, Array]:
     """The law over the range of `x`, with the other variables held."""
-    ends = x.min(), x.max()
-    spaced = np.geomspace if fit.names[0] == "time" and ends[0] > 0 else np.linspace
-    over = spaced(*ends, 200)
-    return over, fit.predicted(np.stack([over, *(np.full(200, value) for value in others)]))
+    if fit.names[0] == "time":
+        over = np.union1d(x.min(), np.geomspace(x[x > 0].min(), x.max(), 200))
+    else:
+        over = np.linspace(x.min(), x.max(), 200)
+    held = (np.full(len(over), value) for value in others)
+    return over, fit.predicted(np.stack([over, *held]))
 
 
 def _draw_sigmoid(cell: SubFigure, fit: DeviceFit) -> None:
@@ -127,5 +131,5 @@ def _draw_sigmoid(cell: SubFigure, fit: DeviceFit) -> None:
     upper.plot(over, device.decay(over), color=COLOUR["bias"], label="one sigmoid for all")
     upper.set(ylabel="$\\Lambda$ per step", ylim=(0, 1))
     lower.set(xlabel="bias voltage (V)", ylabel="residual")
-    upper.set_title(f"one step: {fit.step_duration.in_best_unit(4)}", loc="left")
+    upper.set_title(f"one network step: {shown(fit.step_duration)}", loc="left", fontsize=9)
     upper.legend(fontsize=8)
