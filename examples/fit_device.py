@@ -1,4 +1,4 @@
-"""A device file from your measurements, with confidence intervals.
+r"""A device file from your measurements, with confidence intervals.
 
     python examples/fit_device.py --pulses pulses.csv --decay decay.csv --power power.csv \
         --out my_device.toml --figure my_device.png
