@@ -22,6 +22,7 @@ from mstpn.analysis.measurements import Measurements
 __all__ = ["CONFIDENCE", "Estimate", "Fit", "fit_law", "scale_of"]
 
 CONFIDENCE = 0.95
+"""Of every interval."""
 _TOLERANCE = 1e-12
 """Relative, of parameters and sum of squares: below what rounding leaves of noiseless data."""
 
@@ -114,7 +115,8 @@ class Fit:
     def estimate(self, function: Callable[[Array], Any]) -> Estimate:
         """A function of the parameters with its interval, by linear propagation of errors."""
         gradient = approx_fprime(self.parameters, lambda p: float(function(p)))
-        half = _quantile(self.dof) * math.sqrt(gradient @ self.covariance @ gradient)
+        variance = max(gradient @ self.covariance @ gradient, 0.0)  # rounding of noiseless data
+        half = _quantile(self.dof) * math.sqrt(variance)
         value = float(function(self.parameters))
         return Estimate(value, value - half, value + half)
 
@@ -128,7 +130,26 @@ def fit_law(
     start: Array,
     at: str = "",
 ) -> Fit:
-    """Least squares; refuses what does not determine every parameter."""
+    """Fit a law to a column.
+
+    Parameters
+    ----------
+    data : Measurements
+    quantity : str
+        Column; its standard errors, if there are any, are weights.
+    names, variables
+        As in `Fit`.
+    law : callable
+        Of `variables` and the parameters, in units of ``scale_of(data, quantity)``.
+    start : Array, (p,)
+    at : str, optional
+        What was measured, for messages; the file otherwise.
+
+    Raises
+    ------
+    DataError
+        If there are too few rows, or they do not determine every parameter.
+    """
     at = at or f"{data.path}"
     column = data.headers[quantity]
     n, least = len(data), len(start) + 1
@@ -156,7 +177,13 @@ def fit_law(
 
 
 def scale_of(data: Measurements, quantity: str) -> float:
-    """What makes the measured values of order 1."""
+    """Largest size of the measured values, in SI units.
+
+    Raises
+    ------
+    DataError
+        If all are 0.
+    """
     scale = float(np.abs(data.si(quantity)).max())
     if scale == 0:
         raise DataError(f"{data.at(quantity)}: all values are 0")
