@@ -208,7 +208,13 @@ plt.show()
 folder.cleanup()
 
 # %% [markdown]
-# Whole games with your file:
+# ## From measurements
 #
-# ```sh python examples/pong_brian.py --device our_device.toml --ledger game.nc python
-# examples/energy_report.py --load game.nc --device our_device.toml --out report ```
+# Tables of pulses, decay traces and power under bias, any of them, become such a file with 95 %
+# confidence intervals; what they do not determine stays as it is in `--base`. Then whole games
+# with it:
+#
+#     python examples/fit_device.py --pulses pulses.csv --decay decay.csv --power power.csv \
+#         --out our_device.toml --figure our_device.png
+#     python examples/pong_brian.py --device our_device.toml --ledger game.nc
+#     python examples/energy_report.py --load game.nc --device our_device.toml --out report
