@@ -117,21 +117,22 @@ class SlowRecursion(Recursion):
         z = np.concatenate([x, self.h])
         self.h = np.tanh((self.weight + self.trace + self.slow) @ z + self.bias)
         for i, j in np.ndindex(*self.weight.shape):
-            w, rate = self.weight[i, j], np.log(1 / self.decay[i, j]) / self.second
+            w, rate = float(self.weight[i, j]), float(np.log(1 / self.decay[i, j]) / self.second)
             conductance = self.d.g_offset + self.d.kappa * (w + self.trace[i, j] + self.slow[i, j])
             self.read_j += self.d.v_read**2 * self.d.t_read * conductance * abs(z[j])
             charge = (self.d.g_offset + self.d.kappa * w) * self.second
-            held = []
-            for part, k in ((self.trace[i, j], rate), (self.slow[i, j], rate / self.ratio)):
-                held.append(part * np.exp(-k * self.second))
+            parts = float(self.trace[i, j]), float(self.slow[i, j])
+            held: list[float] = []
+            for part, k in zip(parts, (rate, rate / self.ratio), strict=True):
+                held.append(part * float(np.exp(-k * self.second)))
                 charge += self.d.kappa * (part - held[-1]) / k
-            self.bias_j += self.volt[i, j] ** 2 * charge
-            update = self.gamma[i, j] * self.h[i] * z[j]
+            self.bias_j += float(self.volt[i, j]) ** 2 * charge
+            update = float(self.gamma[i, j] * self.h[i] * z[j])
             size = min(abs(update), most) if abs(update) >= least else 0.0
             self.pulse_j += self.d.e_pulse * (size / self.d.df_max) ** self.d.energy_exponent
-            update = np.copysign(size, update)
-            slow = sorted((low, w + held[1] + self.share * update, high))[1]
-            total = sorted((low, slow + held[0] + (1 - self.share) * update, high))[1]
+            update = float(np.copysign(size, update))
+            slow = min(max(w + held[1] + self.share * update, low), high)
+            total = min(max(slow + held[0] + (1 - self.share) * update, low), high)
             self.trace[i, j], self.slow[i, j] = total - slow, slow - w
         return self.h
 

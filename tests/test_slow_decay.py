@@ -101,12 +101,12 @@ def test_both_parts_and_the_bias_energy_against_scipy(
         for t in range(8):
             if t:
                 h, z = history[t - 1]
-                update = p.gamma[i, j] * h[i] * z[j]
+                update = float(p.gamma[i, j] * h[i] * z[j])
                 parts = [parts[0] + 0.7 * update, parts[1] + 0.3 * update]
-            held_at = volts[i, j] if t < 5 else other[j * N + i]
-            tau = T_S / np.log1p(np.exp((0.3 - held_at) / SLOPE))
+            held_at = float(volts[i, j] if t < 5 else other[j * N + i])
+            tau = T_S / float(np.log1p(np.exp((0.3 - held_at) / SLOPE)))
             parts, spent = oracles.held_parts(
-                T_S, parts, p.weight[i, j], held_at, [tau, 7 * tau], numbers
+                T_S, parts, float(p.weight[i, j]), held_at, [tau, 7 * tau], numbers
             )
             energy += spent
         # SciPy's own tolerance is 1e-12 an interval, of which there are 8
@@ -184,7 +184,7 @@ def test_gradients_are_those_of_finite_differences(device: Memristor) -> None:
         ends = []
         with torch.no_grad():
             for sign in (1, -2, 1):
-                parameter += sign * 1e-5 * direction
+                parameter.add_(sign * 1e-5 * direction)
                 ends.append(float(loss()))
         slope = (ends[0] - ends[1]) / 2e-5
         # central differences: third derivatives times 1e-10, rounding 1e-16 / 1e-5
