@@ -1,16 +1,16 @@
 """Return against agent steps for ranges of Lambda (Weilenmann et al. 2024, Fig. 4b)."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-__all__ = ["CurvePoint", "csv_text", "draw_learning_curves", "read_curves", "thinned"]
+from mstpn.analysis.tidy import read_rows
+
+__all__ = ["CurvePoint", "draw_learning_curves", "read_curves", "thinned"]
 
 
 @dataclass(frozen=True)
@@ -42,32 +42,9 @@ def thinned(points: Sequence[CurvePoint], n: int) -> list[CurvePoint]:
     return [points[k] for k in np.linspace(0, len(points) - 1, n).round().astype(int)]
 
 
-def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows of the same columns as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def read_curves(path: Path) -> list[CurvePoint]:
-    """Read the table.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or a value no number; the message names file and line.
-    """
-    kinds = {f.name: int if f.type is int else float for f in fields(CurvePoint)}
-    points = []
-    with path.open(newline="") as file:
-        for row in (reader := csv.DictReader(file)):
-            try:
-                points.append(CurvePoint(**{name: kind(row[name]) for name, kind in kinds.items()}))  # type: ignore[arg-type]
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-    return points
+    """Read the table; see `mstpn.analysis.tidy.read_rows`."""
+    return read_rows(path, CurvePoint)
 
 
 def draw_learning_curves(ax: Axes, points: Sequence[CurvePoint]) -> None:

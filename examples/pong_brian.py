@@ -204,7 +204,7 @@ class Camera:
         time_s = decisions * float(STEP_DURATION)
         if decisions % PICTURE_EVERY or time_s > self.end_s:
             return
-        trace = np.asarray(self.network.synapses.F_now[:])[self.chosen]
+        trace = self.network.trace[self.chosen]
         energy = sum(float(e) for e in self.network.energy(worst_case=self.worst_case).values())
         self.film.add(time_s, self.pong.screen, trace, energy)
 

@@ -24,12 +24,8 @@ import ray
 import torch
 from tqdm import tqdm
 
-from mstpn.analysis.learning_curves import (
-    CurvePoint,
-    csv_text,
-    draw_learning_curves,
-    thinned,
-)
+from mstpn.analysis.learning_curves import CurvePoint, draw_learning_curves, thinned
+from mstpn.analysis.tidy import csv_text
 from mstpn.network.checkpoint import atomic_write
 from mstpn.network.options import Options, parse_options
 

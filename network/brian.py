@@ -258,6 +258,13 @@ class MSTPNNetwork:
         return self.presynaptic.variables["z"].get_value()
 
     @property
+    def trace(self) -> NDArray[np.float64]:
+        """F of every synapse now, in their order; with two exponentials the sum of both parts."""
+        synapses = self.synapses
+        slow = synapses.F_slow_now[:] if "F_slow" in synapses.variables else 0.0
+        return np.asarray(synapses.F_now[:] + slow)
+
+    @property
     def time(self) -> Quantity:
         """Simulated time so far."""
         return self.clock.t[:] * 1

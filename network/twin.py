@@ -13,6 +13,7 @@ by it, ``h = tanh((W + F) z / n + b)`` and ``F(t+1) = Lambda * F / n + Gamma * h
 """
 
 from dataclasses import astuple, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,11 +74,17 @@ class State(NamedTuple):
     h : Tensor, (B, N)
         Output of the last step.
     trace : Tensor, (B, N, M)
-        Short-term weights F.
+        Short-term weights F; (B, 2, N, M), fast and slow part, on devices whose F decays with
+        two exponentials.
     """
 
     h: Tensor
     trace: Tensor
+
+    @property
+    def short_term(self) -> Tensor:
+        """F in all, (B, N, M)."""
+        return self.trace if self.trace.ndim == 3 else self.trace.sum(1)
 
 
 class CycleNoise(NamedTuple):
@@ -176,11 +183,16 @@ class STHebbLayer(nn.Module):
         return low + (high - low) * torch.sigmoid(self.decay_logit)
 
     def initial_state(self, n_batch: int) -> State:
-        """Zero h and F."""
+        """Zero h and F, for the devices that the layer is on."""
         n_out, n_pre = self.weight.shape
+        parts = (2,) if self._is_slow else ()
         return State(
-            self.bias.new_zeros(n_batch, n_out), self.bias.new_zeros(n_batch, n_out, n_pre)
+            self.bias.new_zeros(n_batch, n_out), self.bias.new_zeros(n_batch, *parts, n_out, n_pre)
         )
+
+    @property
+    def _is_slow(self) -> bool:
+        return self.deviations is not None and self.deviations.slow_fraction > 0
 
     def put_on(self, deviations: Deviations | None) -> None:
         """Run on other devices from now on; the parameters are what is programmed.
@@ -192,8 +204,15 @@ class STHebbLayer(nn.Module):
         deviations : Deviations or None
             Arrays of (M, N), in the order of the Brian2 network's synapses; None for ideal
             devices.
+
+        Raises
+        ------
+        ValueError
+            If F is to decay with two exponentials in a layer that divides it by a norm.
         """
         if deviations is not None:
+            if deviations.slow_fraction > 0 and self.config.normalisation == "stpn":
+                raise ValueError("slow_fraction must be 0 with the normalisation stpn")
             like = self.weight
             deviations = Deviations._make(
                 torch.as_tensor(v.T.copy(), dtype=like.dtype, device=like.device)
@@ -240,11 +259,23 @@ class STHebbLayer(nn.Module):
         h : Tensor, (T, B, N)
         state : State
             After the last step.
+
+        Raises
+        ------
+        ValueError
+            If F decays with two exponentials and `fused` is asked for, or the state is of other
+            devices.
         """
+        if self._is_slow and fused:
+            raise ValueError("fused must be False with slow_fraction: the kernel has one F")
+        if state.trace.ndim != 3 + self._is_slow:
+            raise ValueError("state must be of the devices that the layer is on")
         if fused and not x.is_cuda:
             return self._run_kernel(x, state, keep, noise)
-        step = _compiled_step if fused else _step
+        step: Any = _compiled_step if fused else _step
         parameters = (*self.held, self.bias, self.config, self._gain)
+        if self.deviations is not None and self._is_slow:
+            step = partial(_slow_step, self.deviations)
         outputs = []
         for t, (x_t, keep_t) in enumerate(zip(x, keep, strict=True)):
             relative = noise.relative(t, *self.weight.shape) if noise is not None else None
@@ -287,7 +318,7 @@ class STHebbLayer(nn.Module):
             wanted += int((size > 0).sum())
             issued += int(((size > 0) & (size >= limits.delta_f_min)).sum())
             clipped += int((size > limits.delta_f_max).sum())
-        total = self.held[0] + state.trace
+        total = self.held[0] + state.short_term
         at_window = (total <= limits.total_min) | (total >= limits.total_max)
         return {
             "not_issued": 1 - issued / max(wanted, 1),
@@ -350,15 +381,49 @@ def _step(
     limits = config.limits or _UNLIMITED
     with torch.no_grad():
         gain = torch.ones_like(weight) if gain is None else gain
-        most = torch.where(gain > 0, limits.delta_f_max * gain, 0)
-        issued = torch.where(update.abs() < limits.delta_f_min * gain, 0, update)
-        issued = issued.clamp(-most, most)
-        if relative is not None:
-            issued = issued * relative.to(issued.dtype)
+        issued = _issued(update, gain, relative, limits)
         limited = (decay * trace + issued).clamp(
             limits.total_min - weight, limits.total_max - weight
         )
     return State(h, limited + (ideal - ideal.detach()))
+
+
+def _issued(update: Tensor, gain: Tensor, relative: Tensor | None, limits: WriteLimits) -> Tensor:
+    most = torch.where(gain > 0, limits.delta_f_max * gain, 0)
+    issued = torch.where(update.abs() < limits.delta_f_min * gain, 0, update)
+    issued = issued.clamp(-most, most)
+    return issued if relative is None else issued * relative.to(issued.dtype)
+
+
+def _slow_step(
+    deviations: Deviations,
+    x: Tensor,
+    keep: Tensor,
+    state: State,
+    weight: Tensor,
+    decay: Tensor,
+    gamma: Tensor,
+    bias: Tensor,
+    config: TwinConfig,
+    gain: Tensor,
+    relative: Tensor | None,
+) -> State:
+    """One step of the recursion where F decays with two exponentials; see `WRITE_SLOW`."""
+    z = _presynaptic(x, state.h * keep[:, None], config)
+    fast, slow = (state.trace * keep[:, None, None, None]).unbind(1)
+    h = torch.tanh(torch.einsum("bij,bj->bi", weight + fast + slow, z) + bias)
+    update = gamma * torch.einsum("bi,bj->bij", h, z)
+    share, slow_decay = deviations.slow_fraction, deviations.slow_decay(decay)
+    ideal = torch.stack(
+        [decay * fast + (1 - share) * update, slow_decay * slow + share * update], dim=1
+    )
+    limits = config.limits or _UNLIMITED
+    with torch.no_grad():
+        issued = _issued(update, gain, relative, limits)
+        low, high = limits.total_min - weight, limits.total_max - weight
+        slow = (slow_decay * slow + share * issued).clamp(low, high)
+        fast = (decay * fast + (1 - share) * issued).clamp(low - slow, high - slow)
+    return State(h, torch.stack([fast, slow], dim=1) + (ideal - ideal.detach()))
 
 
 _compiled_step: Any = torch.compile(_step)

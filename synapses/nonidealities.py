@@ -6,11 +6,17 @@ With u, v, w, x, n standard normal, drawn once per device, and xi anew for every
     V_half  -> V_half + dV w                                    so Lambda moves at the same V_bias
     dF      -> dF max(1 + sigma_d x, 0) max(1 + sigma_c xi, 0)  the pulse's energy stays
     stuck:     W at random, dF = 0
+    dF      -> (1 - s) dF into F, s dF into F_slow       two exponentials, of tau and r tau
 
 Names follow aihwkit where it has the same thing: `_dtod` is spread from device to device,
 `_std` from cycle to cycle, `corrupt_devices_prob` the share of stuck devices, `drift_nu` and
 `t_inference` the power law of retention (t_0 = 20 s). None of these numbers is in
 Weilenmann et al.; all are the user's assumptions, and zero unless given.
+
+The two exponentials are those of the group's follow-up paper on the same device family, which
+finds tau of 1-10 s and longer, both tuned by the bias. Hence tau_slow = r tau(V_bias), not a
+fixed time: per network step, Lambda_slow = Lambda^(1/r). One r for all voltages is assumed, and
+so are s and r, since the paper measured them after pulses of light.
 """
 
 from collections.abc import Iterable
@@ -55,6 +61,10 @@ class Deviations(NamedTuple):
         ``exp(half_voltage_shift / V_slope)``, by which (1 - Lambda) / Lambda grows.
     update_gain : array
         Of every dF, from device to device.
+    slow_fraction : float
+        Share s of every dF that goes into F_slow.
+    slow_tau_ratio : float
+        r, by which F_slow decays more slowly.
     """
 
     weight_scale: Any
@@ -64,6 +74,8 @@ class Deviations(NamedTuple):
     half_voltage_shift: Any
     odds: Any
     update_gain: Any
+    slow_fraction: float
+    slow_tau_ratio: float
 
     def weight(self, programmed: Any) -> Any:
         """W as the devices hold it."""
@@ -73,6 +85,10 @@ class Deviations(NamedTuple):
     def decay(self, intended: Any) -> Any:
         """Lambda of the devices under the voltages that would give `intended` ideally."""
         return intended / (intended + (1 - intended) * self.odds)
+
+    def slow_decay(self, decay: Any) -> Any:
+        """Lambda of F_slow where F decays with `decay`, of the devices."""
+        return decay ** (1 / self.slow_tau_ratio)
 
 
 _UNITS = {"half_voltage_dtod": volt, "t_inference": second}
@@ -100,13 +116,17 @@ class Nonidealities:
         Mean and standard deviation of the exponent of the drift of W towards 0.
     t_inference : Quantity, second
         Time since W was programmed.
+    slow_fraction : float
+        Share of every dF that decays with a second, longer time constant.
+    slow_tau_ratio : float
+        That time constant over tau, at any bias; it matters if `slow_fraction` is not 0.
     seed : int
         Of every draw; each deviation has a stream of its own.
 
     Raises
     ------
     ValueError
-        If a value is negative, not finite, or a share above 1.
+        If a value is negative, not finite, a share above 1, or the ratio below 1.
     DimensionMismatchError
         If one has the wrong unit.
     """
@@ -120,6 +140,8 @@ class Nonidealities:
     drift_nu: float = 0.0
     drift_nu_dtod: float = 0.0
     t_inference: Quantity = field(default_factory=lambda: 0 * second)
+    slow_fraction: float = 0.0
+    slow_tau_ratio: float = 10.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -129,10 +151,11 @@ class Nonidealities:
             fail_for_dimension_mismatch(value, unit, f"{f.name} must be in {unit}")
             if not 0 <= float(value) < np.inf:
                 raise ValueError(f"{f.name} must be at least 0 and finite, got {value}")
-        if self.corrupt_devices_prob > 1:
-            raise ValueError(
-                f"corrupt_devices_prob must lie in [0, 1], got {self.corrupt_devices_prob}"
-            )
+        for name in ("corrupt_devices_prob", "slow_fraction"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        if self.slow_tau_ratio < 1:
+            raise ValueError(f"slow_tau_ratio must be at least 1, got {self.slow_tau_ratio}")
 
     @classmethod
     def parse(cls, settings: Iterable[str]) -> "Nonidealities":
@@ -167,8 +190,9 @@ class Nonidealities:
 
     def to_json(self) -> dict[str, float]:
         """What differs from the default, in SI units."""
+        default = type(self)()
         pairs = ((f.name, float(getattr(self, f.name))) for f in fields(self))
-        return {name: value for name, value in pairs if value}
+        return {name: value for name, value in pairs if value != float(getattr(default, name))}
 
     def __bool__(self) -> bool:
         """Whether anything deviates."""
@@ -178,6 +202,7 @@ class Nonidealities:
                 *(self.delta_f_std, self.delta_f_dtod, self.weight_dtod),
                 *(self.half_voltage_dtod, self.corrupt_devices_prob),
                 *(self.drift_nu * self.t_inference, self.drift_nu_dtod * self.t_inference),
+                self.slow_fraction,
             )
         )
 
@@ -211,6 +236,8 @@ class Nonidealities:
             half_voltage_shift=shift,
             odds=np.exp(shift / float(device.decay_slope_voltage / volt)),
             update_gain=np.where(stuck, 0, np.maximum(1 + self.delta_f_dtod * gain, 0)),
+            slow_fraction=self.slow_fraction,
+            slow_tau_ratio=self.slow_tau_ratio,
         )
 
 

@@ -36,9 +36,12 @@ __all__ = [
     "EVENT_DRIVEN",
     "PRESYNAPTIC",
     "READ",
+    "READ_SLOW",
+    "SLOW",
     "SPREAD",
     "WRITE",
     "WRITE_LIMITED",
+    "WRITE_SLOW",
     "apply_bias",
     "constants",
     "get_presynaptic",
@@ -113,12 +116,48 @@ SPREAD = Equations("""
 """)
 """What a synapse has beside the ideal ones if devices differ: see `nonidealities`."""
 
+SLOW = Equations("""
+    tau_slow = slow_tau_ratio*tau : second
+    dF_slow/dt = -F_slow/tau_slow : 1 (event-driven)    # slow part, as of lastupdate
+    F_slow_in : 1                                       # as F_in
+    F_slow_now = F_slow*exp(-(t - lastupdate)/tau_slow) : 1
+    G = G_offset + kappa*(W + F_now + F_slow_now) : siemens
+    G_integral = G_settled + (G_offset + kappa*W)*(t - t_settled)
+                 + kappa*tau*(F_in - F_now)
+                 + kappa*tau_slow*(F_slow_in - F_slow_now) : siemens*second
+""")
+"""Decay with two exponentials: beside those of `EVENT_DRIVEN`, with G and G_integral in place
+of its own. F is then the fast part alone."""
+
 READ = """
     G_read = G_offset + kappa*(W + F)
     I_post += V_read*G_read*z_pre
     E_read += V_read**2*G_read*t_read*abs(z_pre)
 """
 """The read current; an input is read for |z| read durations, with the polarity of z."""
+
+WRITE_SLOW = """
+    wanted = Gamma*h_post*z_last_pre
+    issued = int(abs(wanted) >= dF_min)
+    pulse = pulse_gain*issued*clip(wanted, -dF_max, dF_max)
+    F_slow_new = clip(F_slow + slow_fraction*pulse, S_min - W, S_max - W)
+    F_new = clip(F + (1 - slow_fraction)*pulse, S_min - W - F_slow_new, S_max - W - F_slow_new)
+    dF = F_new - F
+    F_slow_in += F_slow_new - F_slow
+    F_slow = F_slow_new
+    F = F_new
+    E_pulse += issued*clip(E_unit*h_power_post*z_power_pre, 0*joule, E_max)
+"""
+"""The pulse of `WRITE_LIMITED` shared between F_slow and F. Where W + F_slow and W + F_slow + F
+are within the window after a pulse, the total stays there until the next: whatever is left of
+both parts, W + F_slow(t) + F(t) is a weighted mean of W and these two."""
+
+READ_SLOW = """
+    G_slow = kappa*F_slow
+    I_post += V_read*G_slow*z_pre
+    E_read += V_read**2*G_slow*t_read*abs(z_pre)
+"""
+"""What `READ` leaves out of a synapse with `SLOW`."""
 
 _AFTER_WRITE = {"event-driven": "    F_in += dF\n", "clock-driven": ""}
 _EQUATIONS = {"event-driven": EVENT_DRIVEN, "clock-driven": CLOCK_DRIVEN}
@@ -221,7 +260,8 @@ def get_synapses(
         Pulses follow `WRITE_LIMITED` instead of `WRITE`.
     deviations : Deviations, optional
         Of each device, in the order of the synapses. The equations are then those of
-        `SPREAD` too; without it all devices are ideal.
+        `SPREAD` too, and of `SLOW` if a part of dF decays slowly; without it all devices are
+        ideal.
     delta_f_std : float
         Spread of dF from pulse to pulse, with `deviations`.
     method : str
@@ -232,8 +272,21 @@ def get_synapses(
     -------
     Synapses
         Set W, Gamma and V_bias with `apply_bias`.
+
+    Raises
+    ------
+    ValueError
+        If a clock-driven synapse is to decay with two exponentials.
     """
     equations, namespace = _EQUATIONS[form], constants(device, step_duration, limits)
+    code = (WRITE_LIMITED if limits else WRITE) + _AFTER_WRITE[form] + READ
+    if deviations is not None and deviations.slow_fraction > 0:
+        if form != "event-driven":
+            raise ValueError(f"form must be event-driven with slow_fraction, got {form}")
+        equations = Equations([e for e in equations.values() if e.varname not in SLOW]) + SLOW
+        code = WRITE_SLOW + _AFTER_WRITE[form] + READ + READ_SLOW
+        namespace["slow_fraction"] = deviations.slow_fraction
+        namespace["slow_tau_ratio"] = deviations.slow_tau_ratio
     if deviations is not None:
         equations += SPREAD
         del namespace["V_half"], namespace["pulse_gain"]
@@ -242,7 +295,7 @@ def get_synapses(
         presynaptic,
         postsynaptic,
         equations,
-        on_pre=(WRITE_LIMITED if limits else WRITE) + _AFTER_WRITE[form] + READ,
+        on_pre=code,
         on_event="driven",
         method=method,
         clock=presynaptic.clock,
@@ -304,6 +357,9 @@ def apply_bias(
     synapses.G_settled = integral
     synapses.F = trace
     synapses.F_in = trace
+    if "F_slow" in synapses.variables:
+        synapses.F_slow_in = synapses.F_slow_now[:]
+        synapses.F_slow = synapses.F_slow_in[:]
     synapses.lastupdate = "t"
     synapses.t_settled = "t"
     if weight is not None:

@@ -91,6 +91,52 @@ class LimitedRecursion(Recursion):
         return self.h
 
 
+class SlowRecursion(Recursion):
+    """Two exponentials: a share of each update decays with Lambda^(1/ratio), synapse by synapse.
+
+    The slow part is held in the window first, then the total; limits as in `LimitedRecursion`.
+    """
+
+    def __init__(
+        self,
+        *parameters: Array,
+        share: float,
+        ratio: float,
+        limits: tuple[float, float, float, float],
+        d: Device,
+        volt: Array,
+        second: float,
+    ) -> None:
+        super().__init__(*parameters)
+        self.share, self.ratio, self.limits = share, ratio, limits
+        self.d, self.volt, self.second = d, volt, second
+        self.slow = np.zeros_like(self.weight)
+
+    def step(self, x: Array) -> Array:
+        least, most, low, high = self.limits
+        z = np.concatenate([x, self.h])
+        self.h = np.tanh((self.weight + self.trace + self.slow) @ z + self.bias)
+        for i, j in np.ndindex(*self.weight.shape):
+            w, rate = float(self.weight[i, j]), float(np.log(1 / self.decay[i, j]) / self.second)
+            conductance = self.d.g_offset + self.d.kappa * (w + self.trace[i, j] + self.slow[i, j])
+            self.read_j += self.d.v_read**2 * self.d.t_read * conductance * abs(z[j])
+            charge = (self.d.g_offset + self.d.kappa * w) * self.second
+            parts = float(self.trace[i, j]), float(self.slow[i, j])
+            held: list[float] = []
+            for part, k in zip(parts, (rate, rate / self.ratio), strict=True):
+                held.append(part * float(np.exp(-k * self.second)))
+                charge += self.d.kappa * (part - held[-1]) / k
+            self.bias_j += float(self.volt[i, j]) ** 2 * charge
+            update = float(self.gamma[i, j] * self.h[i] * z[j])
+            size = min(abs(update), most) if abs(update) >= least else 0.0
+            self.pulse_j += self.d.e_pulse * (size / self.d.df_max) ** self.d.energy_exponent
+            update = float(np.copysign(size, update))
+            slow = min(max(w + held[1] + self.share * update, low), high)
+            total = min(max(slow + held[0] + (1 - self.share) * update, low), high)
+            self.trace[i, j], self.slow[i, j] = total - slow, slow - w
+        return self.h
+
+
 def stpn_step(
     x: Array, h: Array, trace: Array, weight: Array, decay: Array, gamma: Array, bias: Array
 ) -> tuple[Array, Array]:
@@ -167,14 +213,24 @@ def held_synapse(
     duration: float, trace: float, weight: float, volt: float, tau: float, d: Device
 ) -> tuple[float, float]:
     """F and bias energy after `duration` under `volt`, integrated numerically by SciPy."""
+    (held,), energy = held_parts(duration, [trace], weight, volt, [tau], d)
+    return held, energy
+
+
+def held_parts(
+    duration: float, parts: list[float], weight: float, volt: float, taus: list[float], d: Device
+) -> tuple[list[float], float]:
+    """The same if F is a sum of parts, each with a time constant of its own."""
 
     def derivative(_t: float, y: Array) -> list[float]:
-        return [-y[0] / tau, volt**2 * (d.g_offset + d.kappa * (weight + y[0])) / _NANO]
+        power = volt**2 * (d.g_offset + d.kappa * (weight + sum(y[:-1])))
+        return [*(-part / tau for part, tau in zip(y[:-1], taus, strict=True)), power / _NANO]
 
     solution = solve_ivp(
-        derivative, (0, duration), [trace, 0.0], method="DOP853", rtol=1e-12, atol=1e-14
+        derivative, (0, duration), [*parts, 0.0], method="DOP853", rtol=1e-12, atol=1e-14
     )
-    return float(solution.y[0, -1]), float(solution.y[1, -1]) * _NANO
+    *held, energy = (float(value) for value in solution.y[:, -1])
+    return held, energy * _NANO
 
 
 _NANO = 1e-9

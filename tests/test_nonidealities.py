@@ -67,7 +67,7 @@ class SpreadRecursion(oracles.Recursion):
     def __init__(
         self, p: LayerParameters, deviations: Deviations, std: float, d: oracles.Device
     ) -> None:
-        scale, shift, low, high, volt, _, gain = deviations
+        scale, shift, low, high, volt, _, gain = deviations[:7]
         n, m = p.weight.shape
         weight, decay = p.weight.copy(), p.decay.copy()
         self.gain = np.empty((n, m))

@@ -12,11 +12,11 @@ import pytest
 
 from mstpn.analysis.learning_curves import (
     CurvePoint,
-    csv_text,
     draw_learning_curves,
     read_curves,
     thinned,
 )
+from mstpn.analysis.tidy import csv_text
 from mstpn.network.checkpoint import load_checkpoint
 
 SCRIPT = Path(__file__).parents[1] / "examples/sweep_decay.py"
