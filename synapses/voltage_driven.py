@@ -51,13 +51,14 @@ VOLTAGE_DRIVEN = (
 """)
     + st_hebb.DECAY
 )
-"""Add a line for V, such as ``V = waveform(t) : volt``, the namespace of `constants`, and run
-`WINDOW` after every step. V is taken to be constant over a step."""
+"""Add a line for V, such as ``V = waveform(t) : volt (constant over dt)``, and the namespace of
+`constants`, and run `WINDOW` after every step. The rates are those at the step's beginning."""
 
 WINDOW = "F = clip(F, S_min - W, S_max - W)"
+"""W + F as far as it moves; any method but `exact_over_levels` needs it after a step."""
 
 _LEVEL = """
-    W_new = S_max - (S_max - W)*exp(-set_rate*duration)
+    W_new = W - (S_max - W)*expm1(-set_rate*duration)
     F_in = clip(F, S_min - W_new, S_max - W_new)
     F_rest = growth*tau
     F_free = F_in*exp(-duration/tau) - F_rest*expm1(-duration/tau)
@@ -73,7 +74,7 @@ _LEVEL = """
 """One level in closed form; t_hit is the time that F spends at the window's edge."""
 
 _LEVELS = Equations("""
-    V = voltage_of(t, i) : volt
+    V = voltage_of(t, i) : volt (constant over dt)
     duration = duration_of(t, i) : second
     pulse_gain = clip(1 + dF_std*cycle_noise(noise_key, t_in_timesteps, i), 0, inf) : 1
 """)
@@ -157,7 +158,7 @@ def simulate(
     device: Memristor,
     step_duration: Quantity,
     *,
-    weight: float = 0.0,
+    weight: float | Array = 0.0,
     delta_f_std: float = 0.0,
     seed: int = 0,
 ) -> Trace:
@@ -172,7 +173,7 @@ def simulate(
     device : Memristor
     step_duration : Quantity, second
         Time of one network step, to which Lambda refers.
-    weight : float
+    weight : float or ndarray, (N,)
         W at the start.
     delta_f_std : float
         Spread of growth from level to level and device to device, relative (`cycle_noise`).
