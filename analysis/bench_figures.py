@@ -60,7 +60,7 @@ def draw_sweep(axes: Axes, swept: Trace, device: Memristor) -> list[Artist]:
         drawn += [_arrow(axes, voltage[:, k], conductance[:, k], leg, colour) for leg in (0, 1)]
     axes.set(xlabel="voltage (V)", ylabel="conductance (nS)")
     axes.legend(title="sweep", loc="center left")
-    return [*drawn, _title(axes, device, *_GROWTH, *_DECAY, *_WINDOW)]
+    return [*drawn, _title(axes, device, *_GROWTH, *_DECAY, *_WINDOW, also=("sweep rates",))]
 
 
 def _rates(swept: Trace) -> Array:

@@ -28,8 +28,7 @@ N_MEASUREMENTS = 7
 """How often `measure` reports progress."""
 
 _CAPTIONS = {
-    "2a_sweep": "2a. Conductance against voltage, swept from 0 V to both ends and back: "
-    "counter-clockwise.",
+    "2a_sweep": "2a. Conductance against voltage, swept from 0 V to either end and back.",
     "2c_set": "2c. SET pulses raise W; F has decayed when the device is read.",
     "2d_pulses": "2d. Short-term pulses of {width} µs, the device read at {read} all along.",
     "2e_weights": "2e. The same as weights: W is constant, F decays.",

@@ -72,7 +72,7 @@ def set_pulses(
     *,
     n_pulses: int = 100,
     wait: Quantity = 1 * second,
-    weight: float = 0.0,
+    weight: float | None = None,
 ) -> Trace:
     """Fig. 2c: SET pulses, each followed by a wait at 0 V, in which F decays, and a read.
 
@@ -91,7 +91,7 @@ def short_term_pulses(
     *,
     amplitude: Quantity | None = None,
     spacing: Quantity = 3 * second,
-    weight: float = 0.5,
+    weight: float | None = None,
 ) -> Trace:
     """Figs. 2d, 2e: pulses of `pulse_width`, the device being read continuously in between.
 
@@ -103,7 +103,8 @@ def short_term_pulses(
         2, 2.5 and 3 V for the paper's device: all but the largest of `_amplitudes`.
     spacing : Quantity, second
         Between pulses; half of it passes before the first.
-    weight : float
+    weight : float, optional
+        As in `simulate`.
     """
     train = _pulse_train(device, amplitude, spacing)
     return simulate(train, device, step_duration, weight=weight)
@@ -116,7 +117,7 @@ def short_term_at_weights(
     n_set: tuple[int, ...] = (0, 10, 40),
     wait: Quantity = 240 * second,
     spacing: Quantity = 3 * second,
-    weight: float = 0.0,
+    weight: float | None = None,
 ) -> list[Trace]:
     """Fig. 2f: the pulses of Fig. 2d after SET pulses and a wait, again and again on one device.
 
@@ -130,8 +131,8 @@ def short_term_at_weights(
         At 0 V before each round.
     spacing : Quantity, second
         Of the short-term pulses.
-    weight : float
-        At the start.
+    weight : float, optional
+        At the start, as in `simulate`.
 
     Returns
     -------

@@ -158,7 +158,7 @@ def simulate(
     device: Memristor,
     step_duration: Quantity,
     *,
-    weight: float | Array = 0.0,
+    weight: float | Array | None = None,
     delta_f_std: float = 0.0,
     seed: int = 0,
 ) -> Trace:
@@ -173,8 +173,8 @@ def simulate(
     device : Memristor
     step_duration : Quantity, second
         Time of one network step, to which Lambda refers.
-    weight : float or ndarray, (N,)
-        W at the start.
+    weight : float or ndarray, (N,), optional
+        W at the start; 0 if absent, or what the device's window has nearest to it.
     delta_f_std : float
         Spread of growth from level to level and device to device, relative (`cycle_noise`).
     seed : int
@@ -185,6 +185,8 @@ def simulate(
     ValueError
         If `weight` is outside the device's window.
     """
+    if weight is None:
+        weight = min(max(0.0, device.weight_min), device.weight_max)
     device.set_weight(weight, 0)  # refuses one outside the window
     namespace = constants(device, step_duration)
     del namespace["pulse_gain"]

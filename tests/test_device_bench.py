@@ -107,6 +107,23 @@ def test_no_change_is_no_decay() -> None:
         decay_per_step(still, STEP)
 
 
+def test_a_device_of_ones_own_is_measured(device: Memristor) -> None:
+    # W = 0 lies below its window, its pulses end at 3 V, it is read at 0.2 V and set at 3.2 V
+    mine = replace(
+        other(device),
+        conductance_min=20 * nsiemens,
+        pulse_voltage=3 * volt,
+        read_voltage=0.2 * volt,
+        set_voltage=3.2 * volt,
+    )
+    found = measure(mine, STEP).numbers()
+    assert found["weight_before_and_after_set"][0] == pytest.approx(mine.weight_min)
+    assert found["pulse_voltage_v"] == pytest.approx([2, 7 / 3, 8 / 3, 3])
+    assert found["delta_f_mean"][-1] == pytest.approx(0.1, rel=4 * 0.05 / math.sqrt(5))
+    assert found["decay_slope_voltage_v"] == pytest.approx(0.2 / math.log(4), rel=3e-3)
+    assert all(area > 0 for area in found["loop_area_volt_siemens"])
+
+
 def test_area_of_known_polygons() -> None:
     square = np.array([[0, 0], [2, 0], [2, 3], [0, 3]], dtype=float)
     x = np.stack([square[:, 0], square[::-1, 0]], axis=1)
@@ -210,10 +227,10 @@ def test_a_draw_returns_what_it_drew(report: BenchReport, device: Memristor) -> 
     assert {*axes.lines, *axes.collections} <= set(drawn)
     time = np.asarray(report.decays.time / second)
     for line in axes.lines:
-        np.testing.assert_allclose(line.get_xdata(), time)
+        np.testing.assert_allclose(np.asarray(line.get_xdata()), time)
     # the first line is that of the largest bias: the slowest decay
     last = np.asarray(report.decays.change / siemens)[:, -1].mean(axis=1) * 1e9
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), last, rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(axes.lines[0].get_ydata()), last, rtol=1e-12)
 
 
 @pytest.fixture(scope="module")
