@@ -16,10 +16,10 @@ from matplotlib.ticker import EngFormatter
 
 from mstpn.analysis.break_even import Curve
 from mstpn.analysis.energies import marks
-from mstpn.analysis.figures import styled
 from mstpn.analysis.gpu import Baseline
 from mstpn.analysis.left_out import Part
 from mstpn.analysis.recording import Recording
+from mstpn.analysis.style import styled
 from mstpn.analysis.uncertainty import Samples
 from mstpn.synapses.memristor import Memristor
 

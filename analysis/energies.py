@@ -81,8 +81,7 @@ def assumed_constants(device: Memristor, terms: Sequence[str]) -> list[str]:
 def _by_mark(device: Memristor, terms: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(n for term in terms for n in TERM_CONSTANTS[term]):
-        mark = device.constants[name].provenance if name in device.constants else "unstated"
-        found.setdefault(mark, []).append(name)
+        found.setdefault(device.provenance(name), []).append(name)
     return found
 
 

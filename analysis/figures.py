@@ -1,11 +1,7 @@
 """Figures of one game's energy, after Weilenmann et al. (2024), Fig. 4c-4i.
 
-Each function takes a ledger (see `mstpn.analysis.ledger`) and returns a `Figure`. Colours
-are those of Okabe and Ito, which colour-blind readers can tell apart.
+Each function takes a ledger (see `mstpn.analysis.ledger`) and returns a `Figure`.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -17,6 +13,7 @@ from matplotlib.figure import Figure
 from mstpn.analysis.energies import marks
 from mstpn.analysis.gpu import Baseline
 from mstpn.analysis.ledger import frame_times
+from mstpn.analysis.style import COLOUR, GREY, LIGHT, styled
 from mstpn.synapses.memristor import Memristor
 
 __all__ = [
@@ -29,28 +26,7 @@ __all__ = [
     "trace_zoom",
 ]
 
-STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "figure.dpi": 150,
-    "figure.constrained_layout.use": True,
-}
-COLOUR = {"pulse": "#d55e00", "bias": "#0072b2", "read": "#009e73", "gpu": "#000000"}
-GREY, LIGHT = "#555555", "#56b4e9"
 _ZOOM_SECONDS = 4.0
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw under the house's style."""
-
-    def drawn(*arguments: Any, **options: Any) -> Figure:
-        with matplotlib.rc_context(STYLE):
-            return draw(*arguments, **options)
-
-    drawn.__doc__ = draw.__doc__
-    return drawn
 
 
 def _axes(width: float = 6.4, height: float = 3.2) -> tuple[Figure, Axes]:
@@ -151,7 +127,7 @@ def power_against_weight(ledger: xr.Dataset, device: Memristor) -> Figure:
         axes.plot(total, 1e9 * power, color=colour, label=f"{float(share * top):.1f} V")
     axes.plot(0, 1e9 * float(device.bias_power / watt), "o", color=COLOUR["pulse"])
     axes.annotate(
-        f"{device.bias_power} ({_mark(device, 'bias_power')})",
+        f"{device.bias_power} ({device.provenance('bias_power')})",
         (0, 1e9 * float(device.bias_power / watt)),
         xytext=(-8, 8),
         textcoords="offset points",
@@ -165,15 +141,11 @@ def power_against_weight(ledger: xr.Dataset, device: Memristor) -> Figure:
     )
     axes.set_title(
         f"slope: {float(device.weight_conductance / nsiemens):g} nS per unit of S "
-        f"({_mark(device, 'weight_conductance')})",
+        f"({device.provenance('weight_conductance')})",
         loc="left",
     )
     axes.legend(title="$V_{bias}$", loc="upper left")
     return figure
-
-
-def _mark(device: Memristor, name: str) -> str:
-    return device.constants[name].provenance if name in device.constants else "unstated"
 
 
 @styled

@@ -181,6 +181,10 @@ class Memristor:
         """Exponent of the pulse energy as a power of the update (Fig. 4e)."""
         return self.pulse_energy_exponent / self.pulse_conductance_exponent
 
+    def provenance(self, name: str) -> str:
+        """Provenance mark of a constant, `unstated` if the device does not say."""
+        return self.constants[name].provenance if name in self.constants else "unstated"
+
     def write_limits(
         self, *, smallest: bool = True, largest: bool = True, window: bool = True
     ) -> WriteLimits:

@@ -33,6 +33,7 @@ from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
     "CLOCK_DRIVEN",
+    "DECAY",
     "EVENT_DRIVEN",
     "PRESYNAPTIC",
     "READ",
@@ -55,15 +56,24 @@ PRESYNAPTIC = Equations("""
 """)
 """Presynaptic units; the postsynaptic side needs `h`, `h_power` and `I`."""
 
-_COMMON = Equations("""
+DECAY = Equations("""
+    tau = T_step/log(1 + exp((V_half - V_bias)/V_slope)) : second (constant over dt)
+""")
+"""Time constant of F under V_bias: Lambda = exp(-T_step/tau) is the sigmoid of Fig. 3e."""
+
+_COMMON = (
+    Equations("""
     W : 1                                               # long-term weight
     Gamma : 1                                           # short-term learning rate
     V_bias : volt                                       # held between pulses
-    tau = T_step/log(1 + exp((V_half - V_bias)/V_slope)) : second (constant over dt)
+""")
+    + DECAY
+    + Equations("""
     E_unit : joule                                      # pulse energy at |h z| = 1
     E_pulse : joule
     E_read : joule
 """)
+)
 
 EVENT_DRIVEN = _COMMON + Equations("""
     dF/dt = -F/tau : 1 (event-driven)                   # short-term weight, as of lastupdate

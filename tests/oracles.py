@@ -233,5 +233,64 @@ def held_parts(
     return held, energy * _NANO
 
 
+@dataclass
+class DrivenDevice:
+    """A memristor under any voltage, in SI units; Lambda per `step`, window of W + F."""
+
+    g_offset: float = 4.3e-9 / 0.6**2
+    kappa: float = 10e-9
+    half: float = 0.3
+    slope: float = 0.12283266696153589
+    step: float = 1 / 15
+    growth: float = 0.1 / 100e-6  # at 3.5 V, of F, per second
+    exponent: float = 4.0
+    set_share: float = 0.02  # per 500 us at 4 V
+    low: float = (0.1e-9 - 4.3e-9 / 0.6**2) / 10e-9
+    high: float = (60e-9 - 4.3e-9 / 0.6**2) / 10e-9
+
+    def decay_rate(self, volt: float) -> float:
+        """Of F; per second."""
+        return float(np.log1p(np.exp((self.half - min(volt, 0.6)) / self.slope)) / self.step)
+
+    def growth_rate(self, volt: float) -> float:
+        """Of F; per second."""
+        rate = self.growth * (abs(volt) / 3.5) ** self.exponent if abs(volt) > 0.6 else 0.0
+        return float(np.copysign(rate, volt))
+
+    def hold(self, y: Array, volt: float, duration: float) -> Array:
+        """F, W and joules after a level, by SciPy; what reaches the window stays at its edge."""
+        grow, rate = self.growth_rate(volt), self.decay_rate(volt)
+        towards = -np.log(1 - self.set_share) / 500e-6 if volt >= 4 else 0.0
+
+        def derivative(_t: float, y: Array) -> list[float]:
+            power = volt**2 * (self.g_offset + self.kappa * (y[0] + y[1])) / _NANO
+            return [grow - rate * y[0], towards * (self.high - y[1]), power]
+
+        edge = self.high if grow > 0 else self.low
+
+        def room(_t: float, y: Array) -> float:
+            return float(np.sign(grow) * (edge - y[0] - y[1])) + 1e-12  # an edge is inside
+
+        room.terminal, room.direction = True, -1  # type: ignore[attr-defined]
+        pushed = grow != 0 and np.sign(grow) * derivative(0, y)[0] > 0
+        start = [y[0], y[1], y[2] / _NANO]
+        solution = solve_ivp(
+            derivative,
+            (0, duration),
+            start,
+            method="DOP853",
+            rtol=1e-12,
+            atol=1e-13,
+            events=room if pushed else None,
+        )
+        trace, weight, spent = solution.y[:, -1]
+        left = duration - solution.t[-1]
+        if left > 0:
+            weight = self.high - (self.high - weight) * np.exp(-towards * left)
+            trace = edge - weight
+            spent += volt**2 * (self.g_offset + self.kappa * edge) * left / _NANO
+        return np.array([trace, weight, spent * _NANO])
+
+
 _NANO = 1e-9
 """The energy is integrated in nanojoule so that one absolute tolerance fits both."""

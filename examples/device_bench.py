@@ -1,0 +1,83 @@
+"""A memristor on the bench: the measurements of Figs. 2 and 3, simulated in Brian2.
+
+    python examples/device_bench.py --out bench
+
+Draws Figs. 2a and 2c to 3e of Weilenmann et al., Nature Communications 15 (2024), from
+simulated devices under the protocol of each, and writes them with one page. A device file of
+yours replaces the paper's with --device FILE.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from mstpn.analysis.bench_report import N_MEASUREMENTS, BenchReport, measure
+from mstpn.bridge.play import STEP_DURATION
+from mstpn.network.checkpoint import atomic_write
+from mstpn.network.codegen import use_target
+from mstpn.synapses.files import replacing
+from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Command line."""
+    parser = Parser(description="The measurements of Figs. 2 and 3 on simulated devices.")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
+    parser.add_argument("--seed", type=seed, default=0, help="of the pulses' spread")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="the numbers for a program")
+    return parser.parse_args(arguments)
+
+
+def seed(text: str) -> int:
+    """Argument type: an integer of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be an integer >= 0, got {text!r}")
+    return int(text)
+
+
+def write(report: BenchReport, folder: Path, json_path: Path | None) -> None:
+    """Figures, page, numbers."""
+    for name, figure in tqdm(report.figures().items(), desc="drawing", disable=None):
+        with replacing(folder / f"{name}.png") as partial:
+            figure.savefig(partial)
+    page = report.markdown()
+    atomic_write(folder / "bench.md", page.encode())
+    if json_path is not None:
+        atomic_write(json_path, json.dumps(report.numbers(), indent=1).encode())
+    print(report.summary())
+    print(f"{folder / 'bench.md'} and its figures beside it")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, draw, write; return the exit status."""
+    options = parse_arguments(arguments)
+    try:
+        device = Memristor.from_file(options.device)
+        use_target("numpy")  # a few devices are not worth a compiler's time
+        with tqdm(desc="measuring", total=N_MEASUREMENTS, disable=None) as bar:
+            report = measure(device, STEP_DURATION, seed=options.seed, progress=bar.update)
+        write(report, options.out, options.json)
+    except (ValueError, OSError) as error:
+        print(f"device_bench.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("device_bench.py: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

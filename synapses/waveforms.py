@@ -1,0 +1,136 @@
+"""Voltages applied to devices on a bench, as levels that are held one after another.
+
+As a source-measure unit does it: a pulse is one level, a wait another, a sweep a staircase.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from brian2.units import Quantity, second, volt
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from numpy.typing import NDArray
+
+__all__ = ["Waveform", "hold", "in_turn", "staircase"]
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Levels of voltage, L of them, for N devices; one column serves any number of devices.
+
+    Parameters
+    ----------
+    duration : Quantity, second, (L, N)
+    voltage : Quantity, volt, (L, N)
+    is_read : ndarray of bool, (L,)
+        Levels at whose end the device is read.
+
+    Raises
+    ------
+    DimensionMismatchError
+        If a unit is wrong.
+    ValueError
+        If a duration is negative or a number not finite.
+    """
+
+    duration: Quantity
+    voltage: Quantity
+    is_read: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for name, unit in (("duration", second), ("voltage", volt)):
+            value = getattr(self, name)
+            fail_for_dimension_mismatch(value, unit, f"{name} must be in {unit}")
+            if not np.isfinite(value).all():
+                raise ValueError(f"{name} must be finite")
+        if np.min(self.duration) < 0 * second:
+            raise ValueError(f"duration must not be negative, got {np.min(self.duration)}")
+
+    @property
+    def n_devices(self) -> int:
+        """Number of columns."""
+        return int(self.voltage.shape[1])
+
+    def __add__(self, following: "Waveform") -> "Waveform":
+        """One after the other, a single column being given to all devices."""
+        return in_turn([self, following])
+
+    def __mul__(self, n_times: int) -> "Waveform":
+        """The same `n_times` in a row."""
+        return in_turn([self] * n_times)
+
+
+def hold(voltage: Quantity, duration: Quantity, *, read: bool = False) -> Waveform:
+    """One level, of each device or of all.
+
+    Parameters
+    ----------
+    voltage, duration : Quantity, volt and second, scalar or (N,)
+    read : bool
+        The device is read at its end.
+    """
+    duration, voltage = np.broadcast_arrays(
+        np.atleast_1d(duration), np.atleast_1d(voltage), subok=True
+    )
+    return Waveform(duration[None], voltage[None], np.array([read]))
+
+
+def staircase(corners: Quantity, step: Quantity, rate: Quantity) -> Waveform:
+    """A sweep in steps from corner to corner, read on every step.
+
+    Parameters
+    ----------
+    corners : Quantity, volt, (C,)
+        The steps divide the way between two of them evenly; each corner is one level.
+    step : Quantity, volt
+        Largest height of a step.
+    rate : Quantity, volt per second, (N,)
+        Of each device: its steps last ``step / rate``.
+
+    Raises
+    ------
+    ValueError
+        If `step` or a rate is not positive.
+    """
+    if not (step > 0 * volt and np.all(np.asarray(rate) > 0)):
+        raise ValueError(f"step and rate of a sweep must be positive, got {step} and {rate}")
+    values = np.asarray(corners / volt)
+    height = float(step / volt)
+    levels = [values[:1]]
+    for start, end in pairwise(values):
+        n_steps = max(1, int(np.ceil(abs(end - start) / height - 1e-9)))
+        levels.append(np.linspace(start, end, n_steps + 1)[1:])
+    voltage = np.concatenate(levels)[:, None] * volt
+    duration, voltage = np.broadcast_arrays(np.atleast_1d(step / rate), voltage, subok=True)
+    return Waveform(duration, voltage, np.ones(len(voltage), dtype=bool))
+
+
+def in_turn(parts: Sequence[Waveform]) -> Waveform:
+    """Waveforms one after another.
+
+    Parameters
+    ----------
+    parts : sequence of Waveform
+        Of N devices or of a single column each.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or two are for different numbers of devices.
+    """
+    counts = {part.n_devices for part in parts} - {1}
+    if len(counts) > 1 or not parts:
+        raise ValueError(f"waveforms must be for one number of devices, got {sorted(counts)}")
+    n = max(counts, default=1)
+
+    def joined(name: str, unit: Any) -> Quantity:
+        arrays = [np.asarray(getattr(part, name)) for part in parts]
+        return np.concatenate([np.broadcast_to(a, (len(a), n)) for a in arrays]) * unit
+
+    return Waveform(
+        joined("duration", second),
+        joined("voltage", volt),
+        np.concatenate([part.is_read for part in parts]),
+    )
