@@ -10,10 +10,10 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from mstpn.analysis.device_fit import DeviceFit
-from mstpn.analysis.figures import COLOUR, GREY, styled
 from mstpn.analysis.fit_report import quality
 from mstpn.analysis.least_squares import Fit
 from mstpn.analysis.measurements import shown
+from mstpn.analysis.style import COLOUR, GREY, styled
 
 __all__ = ["fit_figure"]
 

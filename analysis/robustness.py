@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mstpn.analysis.energies import marks
-from mstpn.analysis.figures import COLOUR, GREY, styled
+from mstpn.analysis.style import COLOUR, GREY, styled
 from mstpn.synapses.memristor import Memristor
 
 __all__ = ["IDEAL", "Game", "by_level", "draw_robustness"]
