@@ -30,6 +30,9 @@ class Retrieval:
     energy : dict of str to Quantity, joule
         `pulse`, `bias`, `read`, each (n,): energy of every answer.
     n_synapses : int
+    share_too_large : float
+        Of the updates other than 0, those above the device's largest pulse's. They are issued
+        all the same unless the network has limits, their energy by the same power law.
     """
 
     answers: NDArray[np.int64]
@@ -37,6 +40,7 @@ class Retrieval:
     max_abs_difference: float
     energy: dict[str, Quantity]
     n_synapses: int
+    share_too_large: float
 
 
 def forgetful(device: Memristor) -> Memristor:
@@ -75,13 +79,17 @@ def answer_sequences(
     net = _twin(checkpoint)
     logits, twin_h = net(symbols)
     network = MSTPNNetwork(layer_parameters(checkpoint, device), device, step_duration)
-    answers, spent, difference = [], [], 0.0
+    gamma = network.parameters.gamma
+    answers, spent, difference, sizes = [], [], 0.0, [0, 0]
     for k in range(symbols.shape[1]):
         network.reset()
-        h = np.array([network.step(x) for x in net.embedding(symbols[:, k]).numpy()])
+        h, z = _read(network, net.embedding(symbols[:, k]).numpy())
         answers.append(int(net.head(torch.from_numpy(h[-1])).argmax()))
         difference = max(difference, float(np.abs(h - twin_h[:, k].numpy()).max()))
         spent.append(network.energy())
+        updates = np.abs(gamma * h[:-1, :, None] * z[:-1, None, :])
+        sizes[0] += int((updates > device.delta_f_max).sum())
+        sizes[1] += int((updates > 0).sum())
         on_answer()
     return Retrieval(
         np.array(answers),
@@ -89,7 +97,17 @@ def answer_sequences(
         difference,
         {term: np.array([float(e[term] / joule) for e in spent]) * joule for term in spent[0]},
         len(network.synapses),
+        sizes[0] / max(sizes[1], 1),
     )
+
+
+def _read(
+    network: MSTPNNetwork, features: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Step through a sequence: h (T, N) and z (T, M)."""
+    steps = [(network.step(x), network.z.copy()) for x in features]
+    h, z = (np.array(column) for column in zip(*steps, strict=True))
+    return h, z
 
 
 @torch.no_grad()

@@ -38,8 +38,8 @@ class RetrievalPoint:
     decay_min, decay_max : float
     step : int
         Updates.
-    seconds : float
-        Wall time of the training so far.
+    cpu_seconds : float
+        CPU time of the training so far.
     loss, accuracy : float
         On the validation sequences.
     """
@@ -47,7 +47,7 @@ class RetrievalPoint:
     decay_min: float
     decay_max: float
     step: int
-    seconds: float
+    cpu_seconds: float
     loss: float
     accuracy: float
 
@@ -100,7 +100,7 @@ def train(
     generator = sequence_generator(options.seed, "training")
     kept_apart = draw_sequences(options, _N_VALIDATION, "validation")
     curve: list[RetrievalPoint] = []
-    started = time.monotonic()
+    started = time.process_time()
     try:
         for step in range(1, options.steps + 1):
             symbols, answers = options.task.sequences(options.batch, generator)
@@ -115,7 +115,7 @@ def train(
             if step % CHECK_EVERY and step < options.steps:
                 on_update(None)
                 continue
-            seconds = round(time.monotonic() - started, 1)
+            seconds = round(time.process_time() - started, 1)
             found = (round(value, 5) for value in accuracy(net, *kept_apart))
             point = RetrievalPoint(options.decay_min, options.decay_max, step, seconds, *found)
             if all(point.loss < earlier.loss for earlier in curve):
