@@ -1,6 +1,7 @@
 """Figures of associative retrieval: learning curves, and what the short-term weights hold."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from mstpn.analysis.figures import COLOUR, GREY, styled
 
-__all__ = ["draw_accuracies", "draw_short_term_weights", "recalled", "strongest_synapses"]
+__all__ = ["draw_accuracies", "draw_short_term_weights", "recalled"]
 
 Array = NDArray[np.float64]
 _COLOURS = (COLOUR["bias"], COLOUR["pulse"], COLOUR["read"])
@@ -39,37 +40,13 @@ def draw_accuracies(
     return figure
 
 
-def strongest_synapses(trace: Array, n_pairs: int) -> list[tuple[int, int]]:
-    """For each pair, the synapse that its digit's step changes most.
+def recalled(trace: Array, h: Array, readout: Array, n_pairs: int) -> Array:
+    """What F says of each letter at every step: ``readout F h(letter)``.
 
     Parameters
     ----------
     trace : ndarray, (T, N, M)
         F that each step is read with.
-    n_pairs : int
-
-    Returns
-    -------
-    list of (int, int)
-        Postsynaptic and presynaptic unit, one per pair and none twice.
-    """
-    found: list[tuple[int, int]] = []
-    for pair in range(n_pairs):
-        digit_step = 2 * pair + 1
-        change = np.abs(trace[digit_step + 1] - trace[digit_step])
-        for used in found:
-            change[used] = -1
-        unit, presynaptic = np.unravel_index(int(change.argmax()), change.shape)
-        found.append((int(unit), int(presynaptic)))
-    return found
-
-
-def recalled(trace: Array, h: Array, readout: Array, n_pairs: int) -> Array:
-    """What F says of each letter just before the answer: ``readout F h(letter)``.
-
-    Parameters
-    ----------
-    trace : ndarray, (T, N, M)
     h : ndarray, (T, N)
         Of each step; a letter's is that of the step that showed it.
     readout : ndarray, (n_values, N)
@@ -77,57 +54,48 @@ def recalled(trace: Array, h: Array, readout: Array, n_pairs: int) -> Array:
 
     Returns
     -------
-    ndarray, (n_pairs, n_values)
+    ndarray, (T, n_pairs, n_values)
         Scores of the digits, with the mean over digits removed.
     """
     letters = h[: 2 * n_pairs : 2]
-    scores = letters @ trace[-1][:, -h.shape[1] :].T @ readout.T
-    return scores - scores.mean(axis=1, keepdims=True)
+    held = trace[:, :, -h.shape[1] :]
+    scores = np.einsum("vi,tij,pj->tpv", readout, held, letters, optimize=True)
+    return scores - scores.mean(axis=2, keepdims=True)
 
 
 @styled
-def draw_short_term_weights(text: str, trace: Array, scores: Array, n_features: int) -> Figure:
-    """One sequence: F over its steps where each pair is held, and what F says of each letter.
+def draw_short_term_weights(text: str, scores: Array) -> Figure:
+    """What F says of each letter of one sequence: of its own digit over time, of all at the end.
 
     Parameters
     ----------
     text : str, length T
         The symbols.
-    trace : ndarray, (T, N, M)
-        F that each step is read with.
-    scores : ndarray, (n_pairs, n_values)
+    scores : ndarray, (T, n_pairs, n_values)
         See `recalled`.
-    n_features : int
-        Presynaptic units below this number are features of the symbol, the others are h.
     """
-    n_pairs, n_values = scores.shape
-    pairs = [text[2 * k : 2 * k + 2] for k in range(n_pairs)]
-    figure = Figure(figsize=(8.4, 3.8))
-    left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
-    synapses = strongest_synapses(trace, n_pairs)
-    cmap = _shades(n_pairs)
-    for pair, (unit, pre), colour in zip(pairs, synapses, cmap, strict=True):
-        kind = f"x {pre}" if pre < n_features else f"h {pre - n_features}"
-        name = f"{pair}:  {kind} \N{RIGHTWARDS ARROW} {unit}"
-        left.plot(trace[:, unit, pre], ".-", color=colour, label=name)
-    left.set_xticks(range(len(text)), list(text))
-    left.set(xlabel="symbol read", ylabel="short-term weight F")
-    left.set_title("the synapse that each pair changes most", loc="left")
-    left.legend(fontsize=7, ncols=2)
-    image = right.imshow(scores, cmap="cividis", aspect="auto")
-    for row, pair in enumerate(pairs):
-        column = int(pair[1])
-        right.plot(column, row, "o", color=COLOUR["pulse"], fillstyle="none", markersize=9)
+    n_steps, n_pairs, n_values = scores.shape
+    shown = [int(digit) for digit in text[1 : 2 * n_pairs : 2]]
+    figure = Figure(figsize=(8.4, 3.6))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[n_steps, n_values])
+    own = scores[:, np.arange(n_pairs), shown].T
+    scale: dict[str, Any] = {"vmin": min(0.0, scores[-1].min()), "vmax": own.max()}
+    left.imshow(own, cmap="cividis", aspect="auto", **scale)
+    left.set_xticks(range(n_steps), list(text))
+    left.set_yticks(range(n_pairs), [text[2 * k] for k in range(n_pairs)])
+    left.set(xlabel="symbol read", ylabel="letter")
+    left.set_title("score of the letter's own digit", loc="left")
+    image = right.imshow(scores[-1], cmap="cividis", aspect="auto", **scale)
+    rings: dict[str, Any] = {"fillstyle": "none", "color": COLOUR["pulse"], "markersize": 10}
+    right.plot(shown, range(n_pairs), "o", label="shown with the letter", **rings)
+    asked = text.index(text[-2]) // 2
+    right.plot(shown[asked], asked, "s", label="asked for", **rings | {"markersize": 15})
     right.set_xticks(range(n_values))
-    right.set_yticks(range(n_pairs), [pair[0] for pair in pairs])
-    right.set(xlabel="digit", ylabel="letter")
-    right.spines[:].set_visible(False)
-    right.set_title(f"readout of F h(letter) before the answer\n(rings: shown; asked: {text[-2]})")
-    figure.colorbar(image, label="score (logit)")
+    right.set_xlabel("digit")
+    right.set_title("of all digits, at the answer", loc="left")
+    for axes in (left, right):
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+    figure.colorbar(image, label="readout of F h(letter) (logit)")
+    figure.legend(loc="outside lower right", ncols=2)
     return figure
-
-
-def _shades(n: int) -> Array:
-    import matplotlib
-
-    return matplotlib.colormaps["viridis"](np.linspace(0, 0.92, n))

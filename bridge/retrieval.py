@@ -33,6 +33,9 @@ class Retrieval:
     share_too_large : float
         Of the updates other than 0, those above the device's largest pulse's. They are issued
         all the same unless the network has limits, their energy by the same power law.
+    share_outside_window : float
+        Of the synapses after the answer, those whose W + F no conductance in the device's
+        window stands for; none if the network has limits.
     """
 
     answers: NDArray[np.int64]
@@ -41,6 +44,7 @@ class Retrieval:
     energy: dict[str, Quantity]
     n_synapses: int
     share_too_large: float
+    share_outside_window: float
 
 
 def forgetful(device: Memristor) -> Memristor:
@@ -80,7 +84,7 @@ def answer_sequences(
     logits, twin_h = net(symbols)
     network = MSTPNNetwork(layer_parameters(checkpoint, device), device, step_duration)
     gamma = network.parameters.gamma
-    answers, spent, difference, sizes = [], [], 0.0, [0, 0]
+    answers, spent, outside, difference, sizes = [], [], [], 0.0, [0, 0]
     for k in range(symbols.shape[1]):
         network.reset()
         h, z = _read(network, net.embedding(symbols[:, k]).numpy())
@@ -90,6 +94,8 @@ def answer_sequences(
         updates = np.abs(gamma * h[:-1, :, None] * z[:-1, None, :])
         sizes[0] += int((updates > device.delta_f_max).sum())
         sizes[1] += int((updates > 0).sum())
+        total = network.synapses.W[:] + network.synapses.F_now[:]
+        outside.append(np.mean((total < device.weight_min) | (total > device.weight_max)))
         on_answer()
     return Retrieval(
         np.array(answers),
@@ -98,6 +104,7 @@ def answer_sequences(
         {term: np.array([float(e[term] / joule) for e in spent]) * joule for term in spent[0]},
         len(network.synapses),
         sizes[0] / max(sizes[1], 1),
+        float(np.mean(outside)),
     )
 
 

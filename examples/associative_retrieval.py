@@ -130,6 +130,7 @@ def examine(
         "max_abs_difference": found.max_abs_difference,
         "synapses": found.n_synapses,
         "share_of_updates_above_largest_pulse": found.share_too_large,
+        "share_of_synapses_outside_window": found.share_outside_window,
         "energy_per_answer_j": {k: float(np.mean(v) / joule) for k, v in found.energy.items()},
     }
 
@@ -150,7 +151,8 @@ def report(summary: dict[str, Any]) -> str:
     terms = ", ".join(f"{k} {v * 1e9:.3g} nJ" for k, v in r["energy_per_answer_j"].items())
     lines.append(f"energy per answer, {r['synapses']:,} memristors: {terms}")
     lines.append(
-        f"updates above the largest pulse's: {r['share_of_updates_above_largest_pulse']:.1%}"
+        f"updates above the largest pulse's {r['share_of_updates_above_largest_pulse']:.1%}, "
+        f"synapses outside the conductance window {r['share_of_synapses_outside_window']:.1%}"
     )
     return "\n".join(lines)
 
@@ -174,9 +176,7 @@ def draw(
     scores = recalled(trace, h, checkpoint.tensors["head.weight"].astype(float), o.pairs)
     figures = {
         "learning_curves": draw_accuracies(shown, levels),
-        "short_term_weights": draw_short_term_weights(
-            o.task.text(sequence), trace, scores, o.embedding
-        ),
+        "short_term_weights": draw_short_term_weights(o.task.text(sequence), scores),
     }
     for name, figure in figures.items():
         with replacing(folder / f"{name}.png") as partial:

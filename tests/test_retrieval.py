@@ -14,7 +14,7 @@ import pytest
 import torch
 from brian2.units import joule, second, volt
 
-from mstpn.analysis.retrieval_figures import recalled, strongest_synapses
+from mstpn.analysis.retrieval_figures import recalled
 from mstpn.bridge.retrieval import answer_sequences, forgetful, short_term_weights
 from mstpn.network.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from mstpn.network.retrieval import Associator, RetrievalOptions, Task, unbound_accuracy
@@ -226,9 +226,12 @@ def test_what_outer_products_hold_is_recalled() -> None:
         h[2 * pair] = letter
         trace[2 * pair + 2 :, :, n_features:] += np.outer(digit, letter)
     scores = recalled(trace, h, np.eye(n)[3:], n_pairs)
-    assert scores.argmax(1).tolist() == [1, 2, 0]
-    np.testing.assert_allclose(scores.sum(1), 0, atol=1e-15)
-    assert strongest_synapses(trace, n_pairs) == [(4, 2), (5, 3), (3, 4)]
+    assert scores[-1].argmax(1).tolist() == [1, 2, 0]
+    np.testing.assert_allclose(scores.sum(2), 0, atol=1e-15)
+    for pair, digit in enumerate([1, 2, 0]):
+        shown = 2 * pair + 2  # the first step that is read with the pair in F
+        np.testing.assert_allclose(scores[shown:, pair, digit], 2 / 3, rtol=1e-14)
+        assert not scores[:shown, pair].any()
 
 
 def test_the_example_trains_answers_draws_and_goes_on(
