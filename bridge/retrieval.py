@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -83,38 +84,49 @@ def answer_sequences(
     net = _twin(checkpoint)
     logits, twin_h = net(symbols)
     network = MSTPNNetwork(layer_parameters(checkpoint, device), device, step_duration)
-    gamma = network.parameters.gamma
-    answers, spent, outside, difference, sizes = [], [], [], 0.0, [0, 0]
-    for k in range(symbols.shape[1]):
-        network.reset()
-        h, z = _read(network, net.embedding(symbols[:, k]).numpy())
-        answers.append(int(net.head(torch.from_numpy(h[-1])).argmax()))
-        difference = max(difference, float(np.abs(h - twin_h[:, k].numpy()).max()))
-        spent.append(network.energy())
-        updates = np.abs(gamma * h[:-1, :, None] * z[:-1, None, :])
-        sizes[0] += int((updates > device.delta_f_max).sum())
-        sizes[1] += int((updates > 0).sum())
-        total = network.synapses.W[:] + network.synapses.F_now[:]
-        outside.append(np.mean((total < device.weight_min) | (total > device.weight_max)))
+    found = []
+    for sequence in symbols.T:
+        found.append(_answer(network, net, sequence))
         on_answer()
+    h = np.array([one.h for one in found])
     return Retrieval(
-        np.array(answers),
+        np.array([one.answer for one in found]),
         logits.argmax(1).numpy(),
-        difference,
-        {term: np.array([float(e[term] / joule) for e in spent]) * joule for term in spent[0]},
+        float(np.abs(h - twin_h.transpose(0, 1).numpy()).max()),
+        {
+            term: np.array([float(one.energy[term] / joule) for one in found]) * joule
+            for term in found[0].energy
+        },
         len(network.synapses),
-        sizes[0] / max(sizes[1], 1),
-        float(np.mean(outside)),
+        float(np.mean([one.share_too_large for one in found])),
+        float(np.mean([one.share_outside_window for one in found])),
     )
 
 
-def _read(
-    network: MSTPNNetwork, features: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Step through a sequence: h (T, N) and z (T, M)."""
-    steps = [(network.step(x), network.z.copy()) for x in features]
-    h, z = (np.array(column) for column in zip(*steps, strict=True))
-    return h, z
+class _Answer(NamedTuple):
+    """Of one sequence; h is (T, N)."""
+
+    answer: int
+    h: NDArray[np.float64]
+    energy: dict[str, Quantity]
+    share_too_large: float
+    share_outside_window: float
+
+
+def _answer(network: MSTPNNetwork, net: Associator, sequence: Tensor) -> _Answer:
+    network.reset()
+    features = net.embedding(sequence).numpy()
+    h, z = map(np.array, zip(*((network.step(x), network.z.copy()) for x in features), strict=True))
+    updates = np.abs(network.parameters.gamma * h[:-1, :, None] * z[:-1, None, :])
+    total = network.synapses.W[:] + network.synapses.F_now[:]
+    low, high = network.device.weight_min, network.device.weight_max
+    return _Answer(
+        int(net.head(torch.from_numpy(h[-1])).argmax()),
+        h,
+        network.energy(),
+        float(np.mean(updates[updates > 0] > network.device.delta_f_max)),
+        float(np.mean((total < low) | (total > high))),
+    )
 
 
 @torch.no_grad()
