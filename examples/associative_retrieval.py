@@ -148,7 +148,7 @@ def report(summary: dict[str, Any]) -> str:
             f"the twin's, max |\N{GREEK CAPITAL LETTER DELTA}h| {r['max_abs_difference']:.1e}"
         )
     r = summary["networks"]["device"]
-    terms = ", ".join(f"{k} {v * 1e9:.3g} nJ" for k, v in r["energy_per_answer_j"].items())
+    terms = ", ".join(f"{k} {v * 1e6:.3g} uJ" for k, v in r["energy_per_answer_j"].items())
     lines.append(f"energy per answer, {r['synapses']:,} memristors: {terms}")
     lines.append(
         f"updates above the largest pulse's {r['share_of_updates_above_largest_pulse']:.1%}, "
