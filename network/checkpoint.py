@@ -8,25 +8,46 @@ command and seed that made it, and the versions it was made with.
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+from torch import nn
 
-from mstpn.network.twin import MSTPN, TwinConfig
+from mstpn.network.twin import MSTPN, STHebbLayer, TwinConfig
 from mstpn.synapses.files import replacing
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["Checkpoint", "CheckpointError", "atomic_write", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "Twin",
+    "atomic_write",
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 _FORMAT = 1
 _UNITS = {"layer.decay": "1 per network step"}
+
+
+class Twin(Protocol):
+    """A torch network around one m-STPN layer."""
+
+    config: TwinConfig
+    layer: STHebbLayer
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its parameters by name."""
+
+
+_Net = TypeVar("_Net", bound=nn.Module)
 
 
 class CheckpointError(ValueError):
@@ -41,8 +62,8 @@ class Checkpoint:
     ----------
     config : TwinConfig
     tensors : dict of str to numpy.ndarray, float32
-        `front_end.*`, `layer.weight`, `layer.decay`, `layer.gamma`, `layer.bias`,
-        `action_head.*`, `value_head.*`.
+        `layer.weight`, `layer.decay`, `layer.gamma`, `layer.bias`, and those of what is around
+        the layer: of the agent `front_end.*`, `action_head.*`, `value_head.*`.
     metadata : dict
         The whole JSON file.
     """
@@ -52,8 +73,11 @@ class Checkpoint:
     metadata: dict[str, Any]
 
     def twin(self, dtype: torch.dtype = torch.float32) -> MSTPN:
-        """The torch network with these parameters."""
-        net = MSTPN(self.config)
+        """The agent in torch with these parameters."""
+        return self.fill(MSTPN(self.config), dtype)
+
+    def fill(self, net: _Net, dtype: torch.dtype = torch.float32) -> _Net:
+        """Give a network these parameters, and return it."""
         low, high = self.config.decay_min, self.config.decay_max
         state = {name: torch.from_numpy(value) for name, value in self.tensors.items()}
         decay = state.pop("layer.decay").double()
@@ -68,12 +92,12 @@ def atomic_write(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
-def save_checkpoint(net: MSTPN, path: Path, training: Mapping[str, Any]) -> None:
+def save_checkpoint(net: Twin, path: Path, training: Mapping[str, Any]) -> None:
     """Write `path` (.safetensors) and the JSON beside it.
 
     Parameters
     ----------
-    net : MSTPN
+    net : Twin
     path : Path
     training : mapping
         How the parameters were made: command, seed, steps, returns.
@@ -96,13 +120,22 @@ def save_checkpoint(net: MSTPN, path: Path, training: Mapping[str, Any]) -> None
     atomic_write(path.with_suffix(".json"), json.dumps(metadata, indent=1).encode())
 
 
-def load_checkpoint(path: str | Path) -> Checkpoint:
+def _agent(metadata: dict[str, Any]) -> MSTPN:
+    return MSTPN(_config(metadata["config"]))
+
+
+def load_checkpoint(
+    path: str | Path, build: Callable[[dict[str, Any]], Twin] = _agent
+) -> Checkpoint:
     """Read and check a checkpoint.
 
     Parameters
     ----------
     path : str or Path
         The .safetensors file; the .json of the same name lies beside it.
+    build : callable
+        From the JSON file's content to the network it describes, the Pong agent by default;
+        a KeyError, TypeError or ValueError means that the content describes none.
 
     Raises
     ------
@@ -115,10 +148,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"checkpoint {path}: no such file")
     metadata = _read_metadata(path.with_suffix(".json"))
     try:
-        config = _config(metadata["config"])
-        expected = _shapes(config)
+        with torch.device("meta"):
+            net = build(metadata)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"checkpoint {path.with_suffix('.json')}: config: {error}") from error
+    expected = _shapes(net)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -135,7 +169,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             raise CheckpointError(f"checkpoint {path}: {name} must be float32, got {value.dtype}")
         if not np.isfinite(value).all():
             raise CheckpointError(f"checkpoint {path}: {name} must be finite, got NaN or infinity")
-    return Checkpoint(config, tensors, metadata)
+    return Checkpoint(net.config, tensors, metadata)
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
@@ -164,9 +198,7 @@ def _config(content: dict[str, Any]) -> TwinConfig:
     return TwinConfig(**content | {"limits": WriteLimits(**limits) if limits else None})
 
 
-def _shapes(config: TwinConfig) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        net = MSTPN(config)
+def _shapes(net: Twin) -> dict[str, tuple[int, ...]]:
     shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     shapes["layer.decay"] = shapes.pop("layer.decay_logit")
     return shapes

@@ -244,7 +244,9 @@ class Memristor:
         rounding = 4 * float(np.finfo(np.float32).eps)
         _check_range("decay", decay, self.decay_min, self.decay_max, rounding)
         decay = np.asarray(decay, dtype=float)
-        voltage = self.decay_half_voltage + self.decay_slope_voltage * np.log(decay / (1 - decay))
+        with np.errstate(divide="ignore"):  # decay 0 is clipped to the smallest voltage
+            logit = np.log(decay / (1 - decay))
+        voltage = self.decay_half_voltage + self.decay_slope_voltage * logit
         return np.clip(voltage, self.bias_voltage_min, self.bias_voltage_max)
 
     def time_constant(self, bias_voltage: Quantity, step_duration: Quantity) -> Quantity:

@@ -378,7 +378,7 @@ def apply_bias(
         synapses.Gamma = gamma
         synapses.E_unit = "E_0*(abs(Gamma)/dF_0)**energy_exponent"
     if bias_voltage is not None:
-        synapses.V_bias = np.clip(bias_voltage, 0 * volt, device.bias_voltage_max)
+        synapses.V_bias = np.clip(bias_voltage, device.bias_voltage_min, device.bias_voltage_max)
         synapses.subexpression_updater.run()
 
 

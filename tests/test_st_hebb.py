@@ -1,7 +1,7 @@
 """The synapse's equations against closed forms, SciPy and their own clock-driven form."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import oracles
@@ -239,6 +239,19 @@ def test_without_events_only_the_bias_spends(
     for silent in (b.synapses.F_now[:], b.synapses.E_pulse[:], b.synapses.E_read[:], b.post.I[:]):
         assert not np.any(silent)
     np.testing.assert_allclose(b.synapses.E_bias[:] / joule, 4.3e-9 * 7 * 0.05, rtol=1e-13)
+
+
+def test_a_voltage_below_zero_is_held_where_the_device_allows_it(device: Memristor) -> None:
+    below = replace(device, bias_voltage_min=-0.3 * volt, decay_min=0.0075)
+    clock = Clock(50 * ms)
+    pre = st_hebb.get_presynaptic(1, below, 50 * ms, clock=clock)
+    post = NeuronGroup(1, "h : 1\nh_power : 1\nI : amp", clock=clock)
+    synapses = st_hebb.get_synapses(pre, post, below, 50 * ms)
+    st_hebb.apply_bias(synapses, below, bias_voltage=-0.3 * volt)
+    synapses.F = 1
+    Network(pre, post, synapses).run(100 * ms, namespace={})
+    decay = 1 / (1 + np.exp(0.6 / 0.12283266696153589))
+    np.testing.assert_allclose(synapses.F_now[:], decay**2, rtol=1e-12)
 
 
 @PROPERTY
