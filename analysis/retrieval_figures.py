@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mstpn.analysis.figures import COLOUR, GREY, styled
+from mstpn.analysis.style import COLOUR, GREY, styled
 
 __all__ = ["draw_accuracies", "draw_short_term_weights", "recalled"]
 

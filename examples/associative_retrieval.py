@@ -26,8 +26,8 @@ import torch
 from brian2.units import joule, second
 from tqdm import tqdm
 
-from mstpn.analysis.learning_curves import csv_text
 from mstpn.analysis.retrieval_figures import draw_accuracies, draw_short_term_weights, recalled
+from mstpn.analysis.tidy import csv_text
 from mstpn.bridge.retrieval import answer_sequences, forgetful, short_term_weights
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
