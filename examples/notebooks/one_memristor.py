@@ -38,9 +38,12 @@ from brian2 import (
 )
 from brian2.units import Quantity
 
+from mstpn.analysis import bench_figures
+from mstpn.analysis.bench_extraction import decay_per_step, fit_sigmoid
 from mstpn.network.codegen import use_target
-from mstpn.synapses import st_hebb
+from mstpn.synapses import bench, st_hebb
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.voltage_driven import VOLTAGE_DRIVEN
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#555555"
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
@@ -239,6 +242,31 @@ for n, colour in ((0, GREEN), (10, ORANGE), (30, BLUE)):
 right.set(xlabel="time (ms)", ylabel="change of conductance (nS), shifted", ylim=(-0.3, 6.5))
 right.set_title(marked("pulse_conductance"), fontsize=7, loc="left")
 right.legend(title="SET pulses before", loc="upper left")
+plt.show()
+
+# %% [markdown]
+# ## On the bench
+#
+# Between pulses and beyond them the device is one set of equations under any voltage $V(t)$:
+
+# %%
+VOLTAGE_DRIVEN
+
+# %% [markdown]
+# One call measures, one draws: a voltage sweep with its hysteresis (Fig. 2a), the decay under
+# each bias (Fig. 3d), and $\Lambda$ extracted from those decays by fitting (Fig. 3e).
+# `examples/device_bench.py` writes all of the paper's device figures in this way.
+
+# %%
+swept = bench.dc_sweep(device, NETWORK_STEP)
+decays = bench.decay_under_bias(device, NETWORK_STEP)
+decay = decay_per_step(decays, NETWORK_STEP)
+sigmoid = fit_sigmoid(decays.bias_voltage, decay)
+
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+bench_figures.draw_sweep(axes[0], swept, device)
+bench_figures.draw_decay(axes[1], decays, device)
+bench_figures.draw_sigmoid(axes[2], decays, decay, sigmoid, device)
 plt.show()
 
 # %% [markdown]
