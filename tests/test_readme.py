@@ -20,7 +20,7 @@ def test_python_blocks_run(capsys: pytest.CaptureFixture[str]) -> None:
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     printed = capsys.readouterr().out
-    assert "dF = Gamma*h_post*z_last_pre" in printed
+    assert "dF = pulse_gain*Gamma*h_post*z_last_pre" in printed
     assert re.search(r"'bias': .*joule", printed)
 
 
