@@ -208,6 +208,7 @@ def recorded(
     step_duration: Quantity,
     attributes: Mapping[str, str],
     bias: str = "trained",
+    resume_at: int | None = None,
 ) -> Iterator[Recorder]:
     """Record a game as it goes and write its ledger when the block ends well.
 
@@ -224,13 +225,19 @@ def recorded(
     attributes : mapping of str to str
     bias : str
         A name in `mstpn.analysis.protocols.POLICIES`.
+    resume_at : int, optional
+        As for `Recorder`.
 
     Yields
     ------
     Recorder
     """
     with Recorder(
-        path, **parameters, step_duration=step_duration, attributes=attributes
+        path,
+        **parameters,
+        step_duration=step_duration,
+        attributes=attributes,
+        resume_at=resume_at,
     ) as recorder:
         yield recorder
         recording = recorder.recording()
