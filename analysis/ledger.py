@@ -29,7 +29,7 @@ from mstpn.analysis.energies import (
 from mstpn.analysis.integration import Integration
 from mstpn.analysis.protocols import POLICIES
 from mstpn.analysis.recording import Recorder, Recording, RecordingError, load_parts
-from mstpn.synapses.files import replacing
+from mstpn.synapses.files import one_line, replacing
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -279,7 +279,7 @@ def load_recording(path: Path) -> Recording:
             attributes={k: v for k, v in dataset.attrs.items() if k not in _OWN},
         )
     except (OSError, KeyError, ValueError) as error:
-        raise RecordingError(f"ledger {path}: {' '.join(str(error).split())}") from error
+        raise RecordingError(f"ledger {path}: {one_line(error)}") from error
 
 
 _LIMITS = tuple(f.name for f in fields(WriteLimits))

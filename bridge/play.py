@@ -213,7 +213,9 @@ class Game:
         owned = ("agent.", "twin.")
         own = {name: value for name, value in state.items() if not name.startswith(owned)}
         actions = own.pop("actions", np.empty(0, dtype=np.int8))
-        check_state(own | {"actions": actions}, self._tally() | {"actions": actions.ravel()})
+        check_state(
+            own | {"actions": actions}, self._tally() | {"actions": np.zeros(actions.size, np.int8)}
+        )
         if self.twin is not None:
             self.twin.restore(part(state, "twin"))
         self.agent.restore(part(state, "agent"))

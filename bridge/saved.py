@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mstpn.bridge.play import GameRecord
 from mstpn.network.checkpoint import Checkpoint
 from mstpn.network.state import StateError
-from mstpn.synapses.files import replacing
+from mstpn.synapses.files import one_line, replacing
 from mstpn.synapses.memristor import Memristor
 
 __all__ = ["Saved", "fingerprints", "load_play", "save_play"]
@@ -99,7 +99,7 @@ def load_play(path: Path, settings: Mapping[str, Any]) -> Saved:
     except StateError as error:
         raise StateError(f"saved game {path}: {error}") from error
     except _DAMAGE as error:
-        raise StateError(f"saved game {path} is damaged: {' '.join(str(error).split())}") from error
+        raise StateError(f"saved game {path} is damaged: {one_line(error)}") from error
 
 
 _DAMAGE = (
