@@ -142,6 +142,8 @@ def ledger(
             "trace_postsynaptic": ("trace", [pair[1] for pair in chosen]),
         },
     )
+    said_of_it = {k: v for k, v in recording.attributes.items() if k not in _OWN}
+    said_of_it |= {k: v for k, v in (attributes or {}).items() if k not in _OWN}
     dataset.attrs = {
         **recording.attributes,
         **(attributes or {}),
@@ -149,6 +151,7 @@ def ledger(
         **asdict(recording.limits),
         "device": device.name,
         "device_constants": _constants(device),
+        "recording_sha256": recording.replace(attributes=said_of_it).digest(),
     }
     return dataset
 
@@ -252,9 +255,18 @@ def frame_times(dataset: xr.Dataset) -> Array:
 
 
 def save(dataset: xr.Dataset, path: Path) -> None:
-    """Write a ledger as netCDF, beside `path` first."""
+    """Write a ledger as netCDF, beside `path` first.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, as on a full disk.
+    """
     with replacing(path) as partial:
-        dataset.to_netcdf(partial, engine="netcdf4")
+        try:
+            dataset.to_netcdf(partial, engine="netcdf4")
+        except RuntimeError as error:  # how netCDF4 tells of a disk that takes no more
+            raise OSError(f"ledger {path} cannot be written: {one_line(error)}") from error
 
 
 def load_recording(path: Path) -> Recording:
@@ -272,16 +284,26 @@ def load_recording(path: Path) -> Recording:
     try:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
             dataset.load()
-        return Recording(
+        recording = Recording(
             **{name: dataset[name].values for name in _RECORDED},
             step_duration=dataset.attrs["step_duration_s"] * second,
             limits=WriteLimits(**{name: float(dataset.attrs[name]) for name in _LIMITS}),
             attributes={k: v for k, v in dataset.attrs.items() if k not in _OWN},
         )
-    except (OSError, KeyError, ValueError) as error:
+        if recording.digest() != dataset.attrs["recording_sha256"]:
+            raise RecordingError("damaged: the recording's checksum differs")
+    except _DAMAGE as error:
         raise RecordingError(f"ledger {path}: {one_line(error)}") from error
+    return recording
 
 
+_DAMAGE = (
+    *(OSError, KeyError, ValueError, TypeError, AttributeError, OverflowError),
+    *(IndexError, RuntimeError, MemoryError),  # netCDF4 says RuntimeError
+)
 _LIMITS = tuple(f.name for f in fields(WriteLimits))
-_OWN = ("step_duration_s", "bias", "device", "device_constants", *_LIMITS)
+_OWN = (
+    *("step_duration_s", "bias", "device", "device_constants", "recording_sha256"),
+    *_LIMITS,
+)
 _RECORDED = ("weight", "decay", "gamma", "h", "event_count", "event_unit", "event_z")

@@ -153,10 +153,11 @@ def run_small(
 
 
 def failing_compiler(folder: Path, works: int) -> str:
-    """A compiler that works some times and then no more."""
+    """A compiler that makes so many objects and links, and then no more."""
     path = folder / "compiler"
     path.write_text(
         "#!/bin/sh\n"
+        'case "$*" in *flag_test*) exec c++ "$@";; esac\n'  # Brian2 asks what it understands
         f"echo x >> {folder}/calls\n"
         f'[ "$(wc -l < {folder}/calls)" -le {works} ] && exec c++ "$@"\n'
         "exit 1\n"
