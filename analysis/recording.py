@@ -122,9 +122,9 @@ class Recording:
         """SHA-256 of every number and attribute: tells a damaged copy from a whole one."""
         sha = hashlib.sha256()
         for name in ("weight", "decay", "gamma", "h", "event_z"):
-            sha.update(np.ascontiguousarray(getattr(self, name), dtype="<f8"))
+            sha.update(np.asarray(getattr(self, name), dtype="<f8").tobytes())
         for name in ("event_count", "event_unit"):
-            sha.update(np.ascontiguousarray(getattr(self, name), dtype="<i8"))
+            sha.update(np.asarray(getattr(self, name), dtype="<i8").tobytes())
         rest = [float(self.step_duration), *astuple(self.limits), sorted(self.attributes.items())]
         sha.update(json.dumps(rest).encode())
         return sha.hexdigest()

@@ -42,5 +42,9 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.filename is None:  # as of a write on a full disk
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,7 +262,7 @@ def test_a_state_that_does_not_fit_is_refused_by_name(
     state = load_play(saved_file, SETTINGS).state
     game = new_game(checkpoint, device)
 
-    def refused(change: Mapping[str, Any], message: str, without: str | None = None) -> None:
+    def refused(change: State, message: str, without: str | None = None) -> None:
         wrong = {k: v for k, v in state.items() if k != without} | change
         with pytest.raises(StateError, match=message):
             game.restore(wrong)

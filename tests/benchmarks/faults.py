@@ -61,12 +61,12 @@ class Bench:
         self, ledger: str, result: str, *options: str | Path, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """A whole recorded game."""
-        return self.run(*self.outputs(ledger, result), *options, **environment)
+        return self.run(*self.outputs(ledger, result), *options, limit=None, **environment)
 
     def run(
         self, *options: str | Path, limit: int | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Whatever game; `limit` is that of a file's size in bytes."""
+        """Any game; `limit` is that of a file's size in bytes."""
 
         def limited() -> None:
             if limit is not None:
@@ -83,7 +83,8 @@ class Bench:
 
     def environment(self, **changes: str) -> dict[str, str]:
         """Of every game: a cache of its own."""
-        return os.environ | {"HOME": str(self.home)} | changes
+        own = {"HOME": str(self.home), "MPLCONFIGDIR": str(self.folder)}
+        return os.environ | own | changes
 
     def same(self, ledger: str, result: str) -> bool:
         """Whether a game and its ledger are the undisturbed one's."""
