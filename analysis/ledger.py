@@ -29,7 +29,7 @@ from mstpn.analysis.energies import (
 from mstpn.analysis.integration import Integration
 from mstpn.analysis.protocols import POLICIES
 from mstpn.analysis.recording import Recorder, Recording, RecordingError, load_parts
-from mstpn.synapses.files import replacing
+from mstpn.synapses.files import one_line, replacing
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -142,6 +142,8 @@ def ledger(
             "trace_postsynaptic": ("trace", [pair[1] for pair in chosen]),
         },
     )
+    said_of_it = {k: v for k, v in recording.attributes.items() if k not in _OWN}
+    said_of_it |= {k: v for k, v in (attributes or {}).items() if k not in _OWN}
     dataset.attrs = {
         **recording.attributes,
         **(attributes or {}),
@@ -149,6 +151,7 @@ def ledger(
         **asdict(recording.limits),
         "device": device.name,
         "device_constants": _constants(device),
+        "recording_sha256": recording.replace(attributes=said_of_it).digest(),
     }
     return dataset
 
@@ -208,6 +211,7 @@ def recorded(
     step_duration: Quantity,
     attributes: Mapping[str, str],
     bias: str = "trained",
+    resume_at: int | None = None,
 ) -> Iterator[Recorder]:
     """Record a game as it goes and write its ledger when the block ends well.
 
@@ -224,13 +228,19 @@ def recorded(
     attributes : mapping of str to str
     bias : str
         A name in `mstpn.analysis.protocols.POLICIES`.
+    resume_at : int, optional
+        As for `Recorder`.
 
     Yields
     ------
     Recorder
     """
     with Recorder(
-        path, **parameters, step_duration=step_duration, attributes=attributes
+        path,
+        **parameters,
+        step_duration=step_duration,
+        attributes=attributes,
+        resume_at=resume_at,
     ) as recorder:
         yield recorder
         recording = recorder.recording()
@@ -245,9 +255,18 @@ def frame_times(dataset: xr.Dataset) -> Array:
 
 
 def save(dataset: xr.Dataset, path: Path) -> None:
-    """Write a ledger as netCDF, beside `path` first."""
+    """Write a ledger as netCDF, beside `path` first.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, as on a full disk.
+    """
     with replacing(path) as partial:
-        dataset.to_netcdf(partial, engine="netcdf4")
+        try:
+            dataset.to_netcdf(partial, engine="netcdf4")
+        except RuntimeError as error:  # how netCDF4 tells of a disk that takes no more
+            raise OSError(f"ledger {path} cannot be written: {one_line(error)}") from error
 
 
 def load_recording(path: Path) -> Recording:
@@ -265,16 +284,26 @@ def load_recording(path: Path) -> Recording:
     try:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
             dataset.load()
-        return Recording(
+        recording = Recording(
             **{name: dataset[name].values for name in _RECORDED},
             step_duration=dataset.attrs["step_duration_s"] * second,
             limits=WriteLimits(**{name: float(dataset.attrs[name]) for name in _LIMITS}),
             attributes={k: v for k, v in dataset.attrs.items() if k not in _OWN},
         )
-    except (OSError, KeyError, ValueError) as error:
-        raise RecordingError(f"ledger {path}: {' '.join(str(error).split())}") from error
+        if recording.digest() != dataset.attrs["recording_sha256"]:
+            raise RecordingError("damaged: the recording's checksum differs")
+    except _DAMAGE as error:
+        raise RecordingError(f"ledger {path}: {one_line(error)}") from error
+    return recording
 
 
+_DAMAGE = (
+    *(OSError, KeyError, ValueError, TypeError, AttributeError, OverflowError),
+    *(IndexError, RuntimeError, MemoryError),  # netCDF4 says RuntimeError
+)
 _LIMITS = tuple(f.name for f in fields(WriteLimits))
-_OWN = ("step_duration_s", "bias", "device", "device_constants", *_LIMITS)
+_OWN = (
+    *("step_duration_s", "bias", "device", "device_constants", "recording_sha256"),
+    *_LIMITS,
+)
 _RECORDED = ("weight", "decay", "gamma", "h", "event_count", "event_unit", "event_z")

@@ -9,6 +9,7 @@ traces.
 and renamed, so whatever ends the program, all parts but the one in memory are whole.
 """
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -117,6 +118,17 @@ class Recording:
         """The same game with other parameters, such as `step_duration` or `decay`."""
         return replace(self, **changes)
 
+    def digest(self) -> str:
+        """SHA-256 of every number and attribute: tells a damaged copy from a whole one."""
+        sha = hashlib.sha256()
+        for name in ("weight", "decay", "gamma", "h", "event_z"):
+            sha.update(np.asarray(getattr(self, name), dtype="<f8").tobytes())
+        for name in ("event_count", "event_unit"):
+            sha.update(np.asarray(getattr(self, name), dtype="<i8").tobytes())
+        rest = [float(self.step_duration), *astuple(self.limits), sorted(self.attributes.items())]
+        sha.update(json.dumps(rest).encode())
+        return sha.hexdigest()
+
     @property
     def n_frames(self) -> int:
         """Number of frames T."""
@@ -182,11 +194,15 @@ class Recorder:
     step_duration : Quantity, second
     attributes : mapping of str to str
     limits : WriteLimits
+    resume_at : int, optional
+        Go on with the game whose parts lie there after this many frames; later ones are
+        dropped.
 
     Raises
     ------
     RecordingError
-        If parts of an unfinished game lie there already.
+        If parts of an unfinished game lie there already; when resuming, if they are not of
+        this network or hold fewer frames.
     """
 
     def __init__(
@@ -199,22 +215,43 @@ class Recorder:
         step_duration: Quantity,
         attributes: Mapping[str, str],
         limits: WriteLimits = _IDEAL,
+        resume_at: int | None = None,
     ) -> None:
-        refuse_unfinished(path)
         self.folder = parts_folder(path)
-        self.folder.mkdir(parents=True)
-        _write_part(
-            self.folder / _PARAMETERS,
-            weight=weight,
-            decay=decay,
-            gamma=gamma,
-            step_second=np.float64(step_duration / second),
-            attributes=np.array(json.dumps(dict(attributes))),
-            limits=np.array(astuple(limits)),
-        )
+        head = {
+            "weight": weight,
+            "decay": decay,
+            "gamma": gamma,
+            "step_second": np.float64(step_duration / second),
+            "attributes": np.array(json.dumps(dict(attributes))),
+            "limits": np.array(astuple(limits)),
+        }
         self._unit_type = np.min_scalar_type(len(weight) - 1)
-        self.n_frames = 0
+        self.n_frames = resume_at or 0
         self._empty()
+        if resume_at:
+            self._go_on(head)
+            return
+        if resume_at is None:
+            refuse_unfinished(path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        _write_part(self.folder / _PARAMETERS, **head)
+
+    def _go_on(self, head: Mapping[str, Any]) -> None:
+        """Keep the first `n_frames` of the parts that lie there."""
+        found = _read_part(self.folder / _PARAMETERS)
+        for name, value in head.items():
+            if not np.array_equal(found.get(name, np.nan), value):
+                raise RecordingError(f"{self.folder} holds a game with another {name}")
+        for path in self.folder.glob("[0-9]*.npz"):
+            if int(path.stem) > self.n_frames:
+                path.unlink()
+        whole = load_parts(self.folder).n_frames
+        if whole != self.n_frames:
+            raise RecordingError(
+                f"{self.folder} holds {whole} frames, the game to go on with {self.n_frames}"
+            )
 
     def _empty(self) -> None:
         self._units: list[NDArray[np.unsignedinteger[Any]]] = []
@@ -282,10 +319,15 @@ def load_parts(folder: Path) -> Recording:
         If a part is missing or damaged.
     """
     head = _read_part(folder / _PARAMETERS)
-    parts = [_read_part(p) for p in sorted(folder.glob("[0-9]*.npz"))]
+    paths = sorted(folder.glob("[0-9]*.npz"))
+    parts = [_read_part(p) for p in paths]
     if not parts:
         raise RecordingError(f"{folder} holds no frame yet")
     try:
+        ends = np.cumsum([len(part["event_count"]) for part in parts])
+        for path, end in zip(paths, ends.tolist(), strict=True):
+            if int(path.stem) != end:
+                raise RecordingError(f"frames missing before {path.name}")
         joined = {
             name: np.concatenate([part[name] for part in parts])
             for name in ("h", "event_count", "event_unit", "event_z")

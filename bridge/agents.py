@@ -1,6 +1,8 @@
 """Agents that play from frames: the Brian2 network of memristors and its torch twin."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,9 +10,11 @@ from brian2.units import Quantity
 from numpy.typing import NDArray
 
 from mstpn.bridge.conversion import layer_parameters
+from mstpn.bridge.pong import N_ACTIONS
 from mstpn.network.brian import MSTPNNetwork
-from mstpn.network.checkpoint import Checkpoint
-from mstpn.network.twin import CycleNoise
+from mstpn.network.checkpoint import Checkpoint, CheckpointError
+from mstpn.network.state import check_state, part
+from mstpn.network.twin import CycleNoise, State
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 
@@ -38,6 +42,11 @@ class BrianAgent:
         Output of the last step.
     step_seconds : list of float
         Wall time of each Brian2 step alone.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint does not fit the device or the game.
     """
 
     def __init__(
@@ -47,6 +56,10 @@ class BrianAgent:
         step_duration: Quantity,
         nonidealities: Nonidealities | None = None,
     ) -> None:
+        if checkpoint.config.n_actions != N_ACTIONS:
+            raise CheckpointError(
+                f"n_actions must be {N_ACTIONS} for Pong, got {checkpoint.config.n_actions}"
+            )
         self.network = MSTPNNetwork(
             layer_parameters(checkpoint, device), device, step_duration, nonidealities
         )
@@ -54,6 +67,10 @@ class BrianAgent:
         self._front_end = twin.front_end
         self._head = twin.action_head
         self.reset()
+
+    def prepare(self) -> None:
+        """Compile the network now instead of at the first step."""
+        self.network.prepare()
 
     def reset(self, seed: int = 0) -> None:
         """F = 0, h = 0, no energy spent, no step timed; the seed is that of the pulses' noise."""
@@ -69,6 +86,28 @@ class BrianAgent:
         self.h = self.network.step(features)
         self.step_seconds.append(time.perf_counter() - started)
         return int(self._head(torch.from_numpy(self.h)).argmax())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next decision depends on, the energies and `step_seconds`, as copies."""
+        network = {f"network.{name}": value for name, value in self.network.state().items()}
+        return network | {"step_seconds": np.array(self.step_seconds)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state of such an agent.
+
+        Raises
+        ------
+        StateError
+            If it does not fit; nothing is changed then.
+        """
+        seconds = state.get("step_seconds", np.empty(0))
+        check_state(
+            {name: value for name, value in state.items() if not name.startswith("network.")},
+            {"step_seconds": np.empty(seconds.size)},
+        )
+        self.network.restore(part(state, "network"))
+        self.h = self.network.neurons.variables["h"].get_value().copy()
+        self.step_seconds = seconds.tolist()
 
 
 class TwinAgent:
@@ -120,3 +159,21 @@ class TwinAgent:
         self._noise = self._noise._replace(step=self._noise.step + 1)
         self.h = h[0, 0].numpy()
         return int(self._net.action_head(h[0, 0]).argmax())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next decision depends on, as copies."""
+        h, trace = (x.numpy().copy() for x in self._state)
+        return {"h": h, "trace": trace, "step": self._noise.step.numpy().copy()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state of such an agent, in the game of the same seed.
+
+        Raises
+        ------
+        StateError
+            If it does not fit; nothing is changed then.
+        """
+        check_state(state, self.state())
+        self._state = State(torch.tensor(state["h"]), torch.tensor(state["trace"]))
+        self._noise = self._noise._replace(step=torch.tensor(state["step"]))
+        self.h = self._state.h[0].numpy()

@@ -1,5 +1,6 @@
 """Atari Pong as the network sees it: one 84 x 84 grey frame per decision."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import ale_py
@@ -52,6 +53,8 @@ class Pong:
             game, noop_max=_NOOP_MAX, frame_skip=FRAMES_PER_DECISION, screen_size=84
         )
         self._first_frame = 0
+        self.actions: list[int] = []
+        """Those of this game so far."""
         self.frames = 0
         """Emulator frames of this game since the first decision."""
 
@@ -60,6 +63,7 @@ class Pong:
         observation, info = self._env.reset(seed=seed)
         self._first_frame = info["episode_frame_number"]
         self.frames = 0
+        self.actions = []
         return observation
 
     def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool]:
@@ -73,8 +77,36 @@ class Pong:
         done : bool
         """
         observation, reward, terminated, truncated, info = self._env.step(action)
+        self.actions.append(action)
         self.frames = info["episode_frame_number"] - self._first_frame
         return observation, float(reward), terminated or truncated
+
+    def replay(self, seed: int, actions: Iterable[int]) -> tuple[NDArray[np.uint8], float, bool]:
+        """Start a game and play these actions: the emulator is then where they left it.
+
+        Seed and actions determine emulator, preprocessing and every random draw. Unlike an
+        emulator's own state they are plain numbers, which no native code has to trust, and a
+        game of them takes about a second.
+
+        Returns
+        -------
+        observation, score, done
+            After the last action.
+
+        Raises
+        ------
+        ValueError
+            If an action is none, or comes after the end of the game.
+        """
+        observation, score, done = self.reset(seed), 0.0, False
+        for action in actions:
+            if not 0 <= action < N_ACTIONS:
+                raise ValueError(f"actions must lie in [0, {N_ACTIONS}), got {action}")
+            if done:
+                raise ValueError(f"actions go on after the game's end at {len(self.actions)}")
+            observation, reward, done = self.step(action)
+            score += reward
+        return observation, score, done
 
     @property
     def screen(self) -> NDArray[Any]:

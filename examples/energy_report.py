@@ -31,7 +31,7 @@ from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import STEP_DURATION, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
-from mstpn.network.codegen import use_target
+from mstpn.network.codegen import compiled
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
@@ -112,9 +112,9 @@ def play(options: argparse.Namespace, device: Memristor) -> Recording:
     """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile."""
     path = options.out / "game.nc"
     refuse_unfinished(path)
-    use_target("auto")
     torch.set_num_threads(1)
-    agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION)
+    checkpoint = load_checkpoint(options.checkpoint)
+    agent = compiled("auto", lambda: BrianAgent(checkpoint, device, STEP_DURATION))
     pong = Pong()
     with (
         tqdm(desc="playing", unit="decision", disable=None) as bar,

@@ -10,27 +10,31 @@ in a file of yours if you say --device FILE.
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from brian2 import prefs
 from brian2.units import Quantity, mjoule, second
 from tqdm import tqdm
 
 from mstpn.analysis.animation import SynapseFilm
 from mstpn.analysis.gpu import baselines, paper_game
-from mstpn.analysis.recording import refuse_unfinished
+from mstpn.analysis.recording import parts_folder, refuse_unfinished
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import STEP_DURATION, FrameRecorder, GameRecord, play_game
 from mstpn.bridge.pong import Pong
+from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
-from mstpn.network.codegen import use_target
+from mstpn.network.codegen import compiled
+from mstpn.network.saturation import H_SATURATED
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 
@@ -81,7 +85,19 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--gif-seconds", type=at_least(1), metavar="S", help="film no more than S seconds of it"
     )
     parser.add_argument("--json", type=writable, metavar="PATH")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--state", type=writable, metavar="PATH", help="file that keeps the play so far"
+    )
+    parser.add_argument(
+        "--save-every", type=at_least(1), default=200, metavar="N", help="decisions"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the file of --state")
+    options = parser.parse_args(arguments)
+    if options.resume and options.state is None:
+        parser.error("--resume needs --state")
+    if options.state is not None and options.gif is not None:
+        parser.error("--gif films games that are played in one go, leave --state out")
+    return options
 
 
 def at_least(lowest: int) -> Any:
@@ -127,12 +143,13 @@ def play(
     if spread and options.ledger is not None:
         raise ValueError("--ledger is for ideal devices, leave --nonideal out")
     ledger = ledger_recorder(options, device) if options.ledger is not None else None
-    agent = BrianAgent(checkpoint, device, STEP_DURATION, spread)
+    agent = compiled(options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread))
     twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
     pong = Pong(sticky=options.sticky, render=options.gif is not None)
-    worst_case = options.bias == "worst-case"
     camera = Camera(pong, agent, options) if options.gif else None
-    records: list[GameRecord] = []
+    keeper = Keeper(options, checkpoint, device, spread) if options.state is not None else None
+    saved = keeper.begin() if keeper is not None else Saved()
+    records = list(saved.records)
     with tqdm(desc="compiling", unit="decision", disable=None) as bar:
 
         def on_step(decisions: int, score: float) -> None:
@@ -142,36 +159,77 @@ def play(
             if camera is not None and not records:
                 camera.step(decisions)
 
-        for number in range(options.games):
-            seed = options.seed + number
+        for number in range(len(records), options.games):
             wanted = ledger if number == 0 else None
-            with wanted(agent) if wanted is not None else nullcontext() as recorder:
-                records.append(
-                    play_game(
-                        pong,
-                        agent,
-                        seed,
-                        twin=twin,
-                        worst_case_bias=worst_case,
-                        recorder=recorder,
-                        on_step=on_step,
-                    )
+            state, saved = saved.state, Saved()
+            with wanted(agent, state) if wanted is not None else nullcontext() as recorder:
+                record = play_game(
+                    pong,
+                    agent,
+                    options.seed + number,
+                    twin=twin,
+                    worst_case_bias=options.bias == "worst-case",
+                    recorder=recorder,
+                    on_step=on_step,
+                    saved=state,
+                    save=partial(keeper.save, tuple(records)) if keeper is not None else None,
+                    save_every=options.save_every,
                 )
+            records.append(record)
     pong.close()
     return records, camera.film if camera is not None else None
 
 
+class Keeper:
+    """Keeps the play in the file of --state."""
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        checkpoint: Checkpoint,
+        device: Memristor,
+        spread: Nonidealities,
+    ) -> None:
+        self.path, self.resume = options.state, options.resume
+        self.settings = {
+            "seed": options.seed,
+            **fingerprints(checkpoint, device),
+            "sticky": options.sticky,
+            "nonideal": spread.to_json(),
+            "target": str(prefs.codegen.target),
+            "check_twin": options.check_twin,
+            "bias": options.bias,
+            "ledger": options.ledger is not None,
+        }
+
+    def begin(self) -> Saved:
+        """What to go on with; a file, so that there is one whenever the play is stopped."""
+        if self.resume:
+            return load_play(self.path, self.settings)
+        self.save((), {})
+        return Saved()
+
+    def save(self, records: Sequence[GameRecord], state: dict[str, Any]) -> None:
+        """Save the games that are over and the state of the one in play."""
+        save_play(self.path, Saved(records, state), self.settings)
+
+
 def ledger_recorder(
     options: argparse.Namespace, device: Memristor
-) -> Callable[[BrianAgent], AbstractContextManager[FrameRecorder]]:
+) -> Callable[[BrianAgent, Mapping[str, Any]], AbstractContextManager[FrameRecorder | None]]:
     """What records a game and writes its ledger once it is over; refuses before any is played."""
     try:
         from mstpn.analysis.ledger import recorded
     except ImportError as error:
         raise ValueError(f"--ledger needs pip install -e '.[analysis]': {error}") from error
-    refuse_unfinished(options.ledger)
+    if not options.resume:
+        refuse_unfinished(options.ledger)
 
-    def record(agent: BrianAgent) -> AbstractContextManager[FrameRecorder]:
+    def record(
+        agent: BrianAgent, state: Mapping[str, Any]
+    ) -> AbstractContextManager[FrameRecorder | None]:
+        if state and options.ledger.exists() and not parts_folder(options.ledger).exists():
+            return nullcontext()  # stopped when the game was over and its ledger written
         return recorded(
             options.ledger,
             device,
@@ -179,6 +237,7 @@ def ledger_recorder(
             step_duration=STEP_DURATION,
             attributes={"seed": str(options.seed), "checkpoint": options.checkpoint.name},
             bias=options.bias.replace("-", " "),
+            resume_at=len(state.get("actions", ())) if options.resume else None,
         )
 
     return record
@@ -238,6 +297,7 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, bias: str) -> str:
         f"mean score {np.mean([r.score for r in records]):+.2f} over {len(records)} game(s); "
         f"bias charged at {charged}",
         *gpu_lines(n_synapses * steps, spent),
+        saturation_line(records),
     ]
     if all(r.twin_action_agreement is not None for r in records):
         agreement = min(r.twin_action_agreement or 0.0 for r in records)
@@ -247,6 +307,19 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, bias: str) -> str:
             f"max |difference of h| {difference:.1e}"
         )
     return "\n".join(lines)
+
+
+def saturation_line(records: list[GameRecord]) -> str:
+    """How often the limits of devices and of tanh were met, over all games."""
+    share = {
+        name: 100 * float(np.mean([r.saturation[name] for r in records]))
+        for name in records[0].saturation
+    }
+    return (
+        f"at limits: {share['updates_above_largest_pulse']:.2g} % of updates above the largest "
+        f"pulse's, {share['totals_outside_window']:.2g} % of W + F outside the conductance "
+        f"window, {share['h_saturated']:.2g} % of |h| >= {H_SATURATED}"
+    )
 
 
 def gpu_lines(synapse_steps: int, spent: Quantity) -> list[str]:
@@ -292,7 +365,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     torch.set_num_threads(1)
     try:
-        use_target(options.target)
+        if options.state is not None and options.state.exists() and not options.resume:
+            raise ValueError(
+                f"{options.state} holds a stopped play: go on with --resume, or remove it"
+            )
         checkpoint = load_checkpoint(options.checkpoint)
         device = Memristor.from_file(options.device)
         spread = Nonidealities.parse(options.nonideal)
@@ -303,6 +379,8 @@ def main(arguments: list[str] | None = None) -> int:
         if film is not None:
             with tqdm(desc=f"drawing {options.gif}", total=len(film.times), disable=None) as bar:
                 film.save(options.gif, progress=bar.update)
+        if options.state is not None:
+            options.state.unlink()
     except (ValueError, OSError) as error:
         print(f"pong_brian.py: {error}", file=sys.stderr)
         return 2

@@ -9,15 +9,18 @@ Schedule of one step, in Brian2's slots: powers of h and z (`before_start`), eve
 (`after_synapses`). Pulses come before reads, so the network equals the recursion exactly.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from brian2 import Clock, Equations, Network, NeuronGroup
+from brian2.core.variables import ArrayVariable
 from brian2.units import Quantity, second
 from numpy.typing import NDArray
 
 from mstpn.network.normalisation import check_normalisation, normalise
+from mstpn.network.state import check_state
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
@@ -219,6 +222,11 @@ class MSTPNNetwork:
         self._t[0] = self._timestep[0] * self._dt
         return h.copy()
 
+    def prepare(self) -> None:
+        """Compile now what the first step would; add no monitors after this."""
+        if not self._active:
+            self._prepare()
+
     def _prepare(self) -> None:
         """Compile, and keep the arrays that a step touches."""
         self.net.run(0 * second, namespace={})
@@ -251,6 +259,41 @@ class MSTPNNetwork:
             self.net.restore()
         if self.nonidealities is not None:
             self.synapses.noise_key = noise_key
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Every variable of neurons and synapses and the number of steps, as copies.
+
+        What monitors hold is not among them.
+        """
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state of a network like this one: every bit is as if never stopped.
+
+        Raises
+        ------
+        StateError
+            If a variable is missing, unknown, of another shape or type, or not finite;
+            nothing is changed then.
+        """
+        arrays = self._arrays()
+        check_state(state, arrays)
+        for name, array in arrays.items():
+            array[:] = state[name]
+        self._t[0] = self._timestep[0] * self._dt
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """What changes while the network runs or when `apply_bias` is called, as views."""
+        self.prepare()
+        groups = {"pre": self.presynaptic, "post": self.neurons, "synapses": self.synapses}
+        return {"timestep": self._timestep} | {
+            f"{prefix}.{name}": variable.get_value()
+            for prefix, group in groups.items()
+            for name, variable in group.variables.items()
+            if isinstance(variable, ArrayVariable)
+            and variable.owner.name == group.name
+            and not variable.read_only
+        }
 
     @property
     def z(self) -> NDArray[np.float64]:

@@ -16,12 +16,12 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 from torch import nn
 
 from mstpn.network.twin import MSTPN, STHebbLayer, TwinConfig
-from mstpn.synapses.files import replacing
+from mstpn.synapses.files import one_line, replacing
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _FORMAT = 1
+_LARGEST_METADATA_BYTES = 2**20
 _UNITS = {"layer.decay": "1 per network step"}
 
 
@@ -150,35 +151,47 @@ def load_checkpoint(
     try:
         with torch.device("meta"):
             net = build(metadata)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {path.with_suffix('.json')}: config: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(
+            f"checkpoint {path.with_suffix('.json')}: config: {one_line(error)}"
+        ) from error
     expected = _shapes(net)
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"checkpoint {path}: {error}") from error
-    for name in sorted(expected.keys() ^ tensors.keys()):
-        what = "unknown" if name in tensors else "missing"
-        raise CheckpointError(f"checkpoint {path}: {what} tensor {name!r}")
+        with safe_open(path, framework="np") as file:
+            _check_header(file, expected)
+            tensors = {name: file.get_tensor(name) for name in sorted(expected)}
+    except (OSError, SafetensorError, MemoryError, CheckpointError) as error:
+        raise CheckpointError(f"checkpoint {path}: {one_line(error)}") from error
     for name, value in tensors.items():
-        if value.shape != expected[name]:
-            raise CheckpointError(
-                f"checkpoint {path}: {name} must have shape {expected[name]}, got {value.shape}"
-            )
-        if value.dtype != np.float32:
-            raise CheckpointError(f"checkpoint {path}: {name} must be float32, got {value.dtype}")
         if not np.isfinite(value).all():
             raise CheckpointError(f"checkpoint {path}: {name} must be finite, got NaN or infinity")
     return Checkpoint(net.config, tensors, metadata)
 
 
+def _check_header(file: Any, expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Names, shapes and types, before any tensor is read."""
+    found = set(file.keys())
+    for name in sorted(expected.keys() ^ found):
+        raise CheckpointError(f"{'unknown' if name in found else 'missing'} tensor {name!r}")
+    for name, shape in expected.items():
+        header = file.get_slice(name)
+        if tuple(header.get_shape()) != shape:
+            raise CheckpointError(
+                f"{name} must have shape {shape}, got {tuple(header.get_shape())}"
+            )
+        if header.get_dtype() != "F32":
+            raise CheckpointError(f"{name} must be float32, got {header.get_dtype()}")
+
+
 def _read_metadata(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > _LARGEST_METADATA_BYTES:
+            raise CheckpointError(f"checkpoint {path}: larger than {_LARGEST_METADATA_BYTES} bytes")
         metadata = json.loads(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"checkpoint {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"checkpoint {path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"checkpoint {path}: {one_line(error)}") from error
     if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
         raise CheckpointError(f"checkpoint {path}: 'format' must be {_FORMAT}")
     return metadata
@@ -193,9 +206,13 @@ def _config_to_json(config: TwinConfig) -> dict[str, Any]:
     return content
 
 
-def _config(content: dict[str, Any]) -> TwinConfig:
+def _config(content: Any) -> TwinConfig:
+    if not isinstance(content, dict):
+        raise ValueError(f"must be an object, got {content!r}")
     limits = content.get("limits")
-    return TwinConfig(**content | {"limits": WriteLimits(**limits) if limits else None})
+    if limits is not None:
+        limits = WriteLimits(**{name: float(value) for name, value in dict(limits).items()})
+    return TwinConfig(**content | {"limits": limits})
 
 
 def _shapes(net: Twin) -> dict[str, tuple[int, ...]]:

@@ -1,19 +1,36 @@
-"""Choice of Brian2's code generation target."""
+"""Choice of Brian2's code generation target, and what to do where compiling fails."""
 
+import shutil
 import sys
-from typing import Literal
+import tempfile
+from atexit import register
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeVar
 
 from brian2 import prefs
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
 from brian2.utils.logger import catch_logs
 
-__all__ = ["Target", "use_target"]
+__all__ = ["Prepared", "Target", "compiled", "use_target"]
 
 Target = Literal["auto", "cython", "numpy"]
 
 
+class Prepared(Protocol):
+    """What can be compiled before it is used."""
+
+    def prepare(self) -> None:
+        """Compile all code that will run."""
+
+
+T = TypeVar("T", bound=Prepared)
+
+
 def use_target(target: Target) -> str:
     """Set Brian2's target for everything compiled from now on.
+
+    Where the compiler works but Brian2's cache of compiled code does not, as in a home that
+    cannot be written to, the cache is a temporary folder.
 
     Parameters
     ----------
@@ -31,18 +48,82 @@ def use_target(target: Target) -> str:
         If Cython is asked for and no compiler works.
     """
     chosen = target
-    with catch_logs():  # Brian2 says the same in eight lines
-        compiles = target != "numpy" and CythonCodeObject.is_available()
+    compiles = target != "numpy" and (_compiles() or _compiles_elsewhere())
     if target != "numpy" and not compiles:
         if target == "cython":
             raise ValueError("target cython needs a C++ compiler, and none works here")
-        print(
-            "No C++ compiler works here (or no Python headers): "
-            "using Brian2's numpy target, several times slower.",
-            file=sys.stderr,
-        )
+        _say_numpy("No C++ compiler works here (or no Python headers)")
         chosen = "numpy"
     elif target == "auto":
         chosen = "cython"
     prefs.codegen.target = chosen
     return chosen
+
+
+def compiled(target: Target, make: Callable[[], T]) -> T:
+    """What `make` returns, compiled; on NumPy where the compiler fails on the way.
+
+    Parameters
+    ----------
+    target : {"auto", "cython", "numpy"}
+        As for `use_target`, which this calls.
+    make : callable
+        May be called again.
+
+    Raises
+    ------
+    ValueError
+        If Cython is asked for and does not work.
+    """
+    if use_target(target) == "numpy":
+        return _prepared(make)
+    try:
+        with catch_logs():
+            return _prepared(make)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a compiler, a linker, a loader or a full disk does
+        reason = f"Compiling failed ({_innermost(error)})"
+        if target == "cython":
+            raise ValueError(f"target cython: {reason}") from error
+    _say_numpy(reason)
+    prefs.codegen.target = "numpy"
+    return _prepared(make)
+
+
+def _prepared(make: Callable[[], T]) -> T:
+    made = make()
+    made.prepare()
+    return made
+
+
+def _compiles() -> bool:
+    with catch_logs():  # Brian2 says the same in eight lines
+        return bool(CythonCodeObject.is_available())
+
+
+def _compiles_elsewhere() -> bool:
+    before = prefs.codegen.runtime.cython.cache_dir
+    folder = tempfile.mkdtemp(prefix="brian_extensions")
+    prefs.codegen.runtime.cython.cache_dir = folder
+    if _compiles():
+        register(shutil.rmtree, folder, ignore_errors=True)
+        print(
+            "Brian2's cache of compiled code cannot be used here: compiling for this time only.",
+            file=sys.stderr,
+        )
+        return True
+    prefs.codegen.runtime.cython.cache_dir = before
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
+
+
+def _say_numpy(reason: str) -> None:
+    print(f"{reason}: using Brian2's numpy target, several times slower.", file=sys.stderr)
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"

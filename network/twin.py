@@ -28,6 +28,7 @@ from mstpn.synapses.write_limits import WriteLimits
 __all__ = ["MSTPN", "CycleNoise", "FrontEnd", "STHebbLayer", "State", "TwinConfig"]
 
 _UNLIMITED = WriteLimits()
+_LARGEST_SIZE = 2**14
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class TwinConfig:
     limits: WriteLimits | None = None
 
     def __post_init__(self) -> None:
+        for name in ("n_hidden", "n_actions"):
+            size = getattr(self, name)
+            if type(size) is not int or not 0 < size <= _LARGEST_SIZE:
+                raise ValueError(f"{name} must be an integer in [1, {_LARGEST_SIZE}], got {size!r}")
         check_normalisation(self.normalisation, (*NORMALISATIONS, "stpn"))
         if not 0 <= self.decay_min <= self.decay_max < 1:
             raise ValueError(

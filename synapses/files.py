@@ -1,11 +1,20 @@
-"""Files that are old or new, never half."""
+"""Files that are old or new, never half, and errors about them that fit a line."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing"]
+__all__ = ["one_line", "replacing"]
+
+
+_LONGEST_LINE = 300
+
+
+def one_line(error: object) -> str:
+    """What an error says, on one line of bearable length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} ..."
 
 
 @contextmanager
@@ -33,5 +42,9 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.filename is None:  # as of a write on a full disk
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)

@@ -28,12 +28,14 @@ import numpy as np
 from brian2.units import Quantity, Unit, allunits
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
+from mstpn.synapses.files import one_line
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["DEFAULT_DEVICE", "PROVENANCES", "Constant", "DeviceError", "Memristor"]
 
 DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
 PROVENANCES = ("paper", "digest", "derived", "stpn", "follow-up", "assumed", "measured")
+_SMALLEST, _LARGEST = 1e-24, 1e6  # what no device is beyond; products stay finite between
 _VOLTAGE_ROUNDING = 1e-9
 """volt; what float32 rounding of Lambda may put a bias voltage outside its range."""
 
@@ -108,19 +110,30 @@ class Memristor:
             )
             if not np.isfinite(float(value)):
                 raise DeviceError(f"{f.name} must be finite, got {value}")
+            if value and not _SMALLEST <= abs(float(value)) <= _LARGEST:
+                raise DeviceError(
+                    f"{f.name} must lie between {_SMALLEST:g} and {_LARGEST:g} in SI units, "
+                    f"got {float(value):g}"
+                )
             if f.name not in _MAY_BE_ZERO_OR_NEGATIVE and float(value) <= 0:
                 raise DeviceError(f"{f.name} must be positive, got {value}")
         self._check_order("bias_voltage_min", "bias_voltage_max")
         self._check_order("conductance_min", "conductance_max")
         self._check_order("decay_min", "decay_max")
         self._check_order("pulse_voltage_min", "pulse_voltage")
+        if not self.weight_min < self.weight_max:
+            raise DeviceError(
+                f"conductance_min to conductance_max must be a window that bias_power's offset of "
+                f"{self.offset_conductance} does not round away"
+            )
         if self.decay_max >= 1:
             raise DeviceError(f"decay_max must be below 1, got {self.decay_max}")
         if self.set_fraction > 1:
             raise DeviceError(f"set_fraction must lie in (0, 1], got {self.set_fraction}")
         for end in ("min", "max"):
             decay = getattr(self, f"decay_{end}")
-            reached = float(self._sigmoid(getattr(self, f"bias_voltage_{end}")))
+            with np.errstate(over="ignore"):
+                reached = float(self._sigmoid(getattr(self, f"bias_voltage_{end}")))
             if abs(reached - decay) > 0.005:
                 raise DeviceError(
                     f"decay_{end} = {decay} contradicts the sigmoid, which gives {reached:.4f} "
@@ -149,12 +162,12 @@ class Memristor:
                 content = tomllib.load(file)
         except OSError as error:
             raise DeviceError(f"device file {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise DeviceError(f"device file {path}: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise DeviceError(f"device file {path}: {one_line(error)}") from error
         try:
             return cls(**_parse(content))
-        except (DeviceError, ValueError, TypeError) as error:
-            raise DeviceError(f"device file {path}: {error}") from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise DeviceError(f"device file {path}: {one_line(error)}") from error
 
     @cached_property
     def offset_conductance(self) -> Quantity:

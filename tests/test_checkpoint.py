@@ -96,7 +96,7 @@ def widen(t: Tensors) -> None:
         (add, "unknown tensor 'layer.extra'"),
         (transpose, "layer.weight must have shape (5, 2597), got (2597, 5)"),
         (poison, "layer.weight must be finite, got NaN or infinity"),
-        (widen, "layer.bias must be float32, got float64"),
+        (widen, "layer.bias must be float32, got F64"),
     ],
 )
 def test_wrong_tensors_are_refused(

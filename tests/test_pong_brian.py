@@ -162,6 +162,14 @@ def unfinished(folder: Path) -> list[str]:
     return ["--ledger", str(folder / "g.nc")]
 
 
+def stopped(content: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "s.npz").write_text(content)
+        return ["--state", str(folder / "s.npz")]
+
+    return make
+
+
 BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no games": (lambda _: ["--games", "0"], "--games: must be an integer >= 1, got '0'"),
     "negative seed": (lambda _: ["--seed", "-1"], "--seed"),
@@ -190,6 +198,20 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "deviation out of range": (
         lambda _: ["--nonideal", "corrupt_devices_prob=2"],
         "corrupt_devices_prob must lie in [0, 1], got 2",
+    ),
+    "resume what": (lambda _: ["--resume"], "--resume needs --state"),
+    "film of parts": (
+        lambda f: ["--state", str(f / "s.npz"), "--gif", str(f / "g.gif")],
+        "--gif films games that are played in one go, leave --state out",
+    ),
+    "nothing to resume": (
+        lambda f: ["--state", str(f / "s.npz"), "--resume"],
+        "s.npz: No such file or directory",
+    ),
+    "a stopped play": (stopped("x"), "s.npz holds a stopped play: go on with --resume, or remove"),
+    "a damaged state": (
+        lambda f: [*stopped("x")(f), "--resume"],
+        "s.npz is damaged: File is not a zip file",
     ),
     "an unfinished game": (unfinished, "g.nc.parts holds an unfinished game"),
     "a folder": (lambda f: ["--gif", str(f)], "cannot write"),
