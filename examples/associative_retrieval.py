@@ -19,7 +19,7 @@ import shlex
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
 from mstpn.network.retrieval import Associator, RetrievalOptions, unbound_accuracy
 from mstpn.network.train_retrieval import RetrievalPoint, accuracy, draw_sequences, train
+from mstpn.synapses.command_line import Parser, exit_status
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
@@ -40,14 +41,6 @@ Curve = list[dict[str, float]]
 
 N_TWIN_TEST = 2000
 """Test sequences of the torch twin; the Brian2 network answers the first of them."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, RetrievalOptions]:
@@ -217,18 +210,14 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     parsed, options = parse_arguments(words)
     command = shlex.join(["python", "examples/associative_retrieval.py", *words])
-    try:
+
+    def work() -> None:
         summary = run(parsed, options, command)
         print(report(summary))
         if parsed.json is not None:
             atomic_write(parsed.json, json.dumps(summary, indent=1).encode())
-    except (ValueError, OSError) as error:
-        print(f"associative_retrieval.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("associative_retrieval.py: stopped", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status("associative_retrieval.py", work)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -19,16 +18,9 @@ from mstpn.analysis.bench_report import N_MEASUREMENTS, BenchReport, measure
 from mstpn.bridge.play import STEP_DURATION
 from mstpn.network.checkpoint import atomic_write
 from mstpn.network.codegen import use_target
+from mstpn.synapses.command_line import Parser, exit_status, integer
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -36,16 +28,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(description="The measurements of Figs. 2 and 3 on simulated devices.")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
-    parser.add_argument("--seed", type=seed, default=0, help="of the pulses' spread")
+    parser.add_argument("--seed", type=integer(0), default=0, help="of the pulses' spread")
     parser.add_argument("--json", type=Path, metavar="PATH", help="the numbers for a program")
     return parser.parse_args(arguments)
-
-
-def seed(text: str) -> int:
-    """Argument type: an integer of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be an integer >= 0, got {text!r}")
-    return int(text)
 
 
 def write(report: BenchReport, folder: Path, json_path: Path | None) -> None:
@@ -64,19 +49,15 @@ def write(report: BenchReport, folder: Path, json_path: Path | None) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, draw, write; return the exit status."""
     options = parse_arguments(arguments)
-    try:
+
+    def work() -> None:
         device = Memristor.from_file(options.device)
         use_target("numpy")  # a few devices are not worth a compiler's time
         with tqdm(desc="measuring", total=N_MEASUREMENTS, disable=None) as bar:
             report = measure(device, STEP_DURATION, seed=options.seed, progress=bar.update)
         write(report, options.out, options.json)
-    except (ValueError, OSError) as error:
-        print(f"device_bench.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("device_bench.py: stopped", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status("device_bench.py", work)
 
 
 if __name__ == "__main__":

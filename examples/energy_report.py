@@ -14,7 +14,6 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
 
 import torch
 from brian2.units import second
@@ -32,16 +31,9 @@ from mstpn.bridge.play import STEP_DURATION, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import compiled
+from mstpn.synapses.command_line import Parser, exit_status, integer, positive
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -76,28 +68,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="reads, ADC and DAC, digital arithmetic and front-end: the ratio of systems",
     )
     return parser.parse_args(arguments)
-
-
-def integer(lowest: int) -> Any:
-    """Argument type: an integer of at least `lowest`."""
-
-    def parse(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < lowest:
-            raise argparse.ArgumentTypeError(f"must be an integer >= {lowest}, got {text!r}")
-        return int(text)
-
-    return parse
-
-
-def positive(text: str) -> float:
-    """Argument type: a positive number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
-    return value
 
 
 def pair(text: str) -> tuple[int, int]:
@@ -173,19 +143,15 @@ def write_report(options: argparse.Namespace, device: Memristor) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Check the paper or report on a game; return the exit status."""
     options = parse_arguments(arguments)
-    try:
+
+    def work() -> None:
         device = Memristor.from_file(options.device)
         if options.paper_check:
             check_paper(options, device)
         else:
             write_report(options, device)
-    except (ValueError, OSError) as error:
-        print(f"energy_report.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("energy_report.py: stopped", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status("energy_report.py", work)
 
 
 if __name__ == "__main__":

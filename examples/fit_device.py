@@ -19,7 +19,6 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 from brian2.units import second
 
@@ -35,16 +34,9 @@ from mstpn.analysis.measurements import (
     read_measurements,
 )
 from mstpn.bridge.play import STEP_DURATION
+from mstpn.synapses.command_line import Parser, exit_status
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -93,7 +85,8 @@ def write(fit: DeviceFit, options: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Read, fit, write; return the exit status."""
     options = parse_arguments(arguments)
-    try:
+
+    def work() -> None:
         fit = fit_device(
             options.base,
             pulses=read(options.pulses, PULSES),
@@ -102,12 +95,10 @@ def main(arguments: list[str] | None = None) -> int:
             step_duration=options.step_duration * second,
         )
         write(fit, options)
-    except (ValueError, OSError) as error:
-        print(f"fit_device.py: {error}", file=sys.stderr)
-        return 2
-    print(summary(fit))
-    print(f"\n{options.out}: pass it on with --device {options.out}")
-    return 0
+        print(summary(fit))
+        print(f"\n{options.out}: pass it on with --device {options.out}")
+
+    return exit_status("fit_device.py", work)
 
 
 if __name__ == "__main__":

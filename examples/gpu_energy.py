@@ -10,19 +10,19 @@ median of 100 runs between CUDA events. Energy is the board's own counter (NVML)
 around as many runs as fill a second, since it advances only every 20 to 100 ms.
 """
 
-import argparse
 import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from mstpn.synapses.command_line import Parser
 from mstpn.synapses.files import replacing
 
 N_UNITS = 64
@@ -33,14 +33,6 @@ N_TIMED = 100
 MEASURED_SECONDS = 1.0
 
 Operation = Callable[[dict[str, Tensor]], None]
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 class Meter(Protocol):

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from mstpn.bridge.play import STEP_DURATION, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
+from mstpn.synapses.command_line import Parser, integer
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
@@ -83,19 +84,11 @@ class Cell(NamedTuple):
         return Nonidealities.parse(settings)
 
 
-class Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(description="Score and energy of Pong against each deviation of the devices.")
-    parser.add_argument("--games", type=positive, default=3, metavar="N", help="per level")
-    parser.add_argument("--seed", type=int, default=1000, help="of the first; one more each")
+    parser.add_argument("--games", type=integer(1), default=3, metavar="N", help="per level")
+    parser.add_argument("--seed", type=integer(0), default=1000, help="of the first; one more each")
     parser.add_argument(
         "--levels",
         type=levels,
@@ -106,18 +99,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
-    parser.add_argument("--processes", type=positive, default=1, metavar="N")
+    parser.add_argument("--processes", type=integer(1), default=1, metavar="N")
     parser.add_argument("--out", type=Path, default=Path("robustness.csv"), metavar="CSV")
     parser.add_argument("--figure", type=Path, metavar="PNG", help="beside the table if absent")
     parser.add_argument("--json", type=Path, metavar="PATH")
     return parser.parse_args(arguments)
-
-
-def positive(text: str) -> int:
-    """Argument type: an integer of at least 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
-    return int(text)
 
 
 def levels(text: str) -> tuple[str, tuple[float, ...]]:

@@ -3,10 +3,11 @@
 import argparse
 import shlex
 from dataclasses import dataclass, field, fields
-from typing import Any, NoReturn
+from typing import Any
 
 from brian2.units import volt
 
+from mstpn.synapses.command_line import Parser
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.write_limits import WriteLimits
@@ -157,14 +158,9 @@ MAY_CHANGE = frozenset(
 """Options that a resumed training may have otherwise than the stopped one."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"mstpn.network.train: {message}\n")
-
-
 def parse_options(arguments: list[str] | None) -> tuple[Options, argparse.ArgumentParser]:
     """Options from a command line, and the parser whose `error` ends with one line."""
-    parser = _Parser(description="Train the m-STPN agent on Pong.")
+    parser = Parser(prog="mstpn.network.train", description="Train the m-STPN agent on Pong.")
     for f in fields(Options):
         name, text = "--" + f.name.replace("_", "-"), f.metadata["help"]
         if f.type is bool:

@@ -1,0 +1,91 @@
+"""What the package's programs have in common: argument types, and errors that are one line."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+__all__ = ["Parser", "exit_status", "integer", "positive", "probability", "writable"]
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def exit_status(program: str, work: Callable[[], object]) -> int:
+    """Do the work of a program; what was wrong with its input is one line on stderr.
+
+    Parameters
+    ----------
+    program : str
+        Its name, which the line begins with.
+    work : callable
+        A ValueError or OSError that it raises is the user's to mend.
+
+    Returns
+    -------
+    int
+        0, 2 after such an error, 130 after Ctrl-C.
+    """
+    try:
+        work()
+    except (ValueError, OSError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def integer(lowest: int) -> Any:
+    """Argument type: an integer of at least `lowest`."""
+
+    def parse(text: str) -> int:
+        if not text.removeprefix("-").isdecimal() or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"must be an integer >= {lowest}, got {text!r}")
+        return int(text)
+
+    return parse
+
+
+def positive(text: str) -> float:
+    """Argument type: a positive number."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
+
+
+def probability(text: str) -> float:
+    """Argument type: a number in [0, 1]."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1], got {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def writable(text: str) -> Path:
+    """Argument type: a path whose folder takes new files."""
+    path = Path(text)
+    probe = path.with_name(f".{path.name}.partial")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {path}: {error.strerror}") from error
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {path}: it is a folder")
+    return path
