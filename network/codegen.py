@@ -5,6 +5,7 @@ import sys
 import tempfile
 from atexit import register
 from collections.abc import Callable
+from textwrap import shorten
 from typing import Literal, Protocol, TypeVar
 
 from brian2 import prefs
@@ -125,5 +126,4 @@ def _say_numpy(reason: str) -> None:
 def _innermost(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
+    return shorten(f"{type(error).__name__}: {error}", 100, placeholder=" ...")

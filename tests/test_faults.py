@@ -13,7 +13,10 @@ import fuzz
 import numpy as np
 import pytest
 import torch
+from brian2.units import ms
 
+from mstpn.analysis.ledger import ledger, load_recording, save
+from mstpn.analysis.recording import Recording, RecordingError
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from mstpn.network.twin import MSTPN, TwinConfig
@@ -120,6 +123,36 @@ def test_hostile_device_files_are_refused_in_one_line(tmp_path: Path) -> None:
     assert len(said) > 500
     assert max(len(text.splitlines()) for text in said) == 1
     assert max(map(len, said)) < 600
+
+
+def small_recording() -> Recording:
+    rng = np.random.default_rng(0)
+    count = rng.integers(1, 5, 20)
+    return Recording(
+        weight=rng.uniform(-0.5, 0.5, (12, 4)),
+        decay=rng.uniform(0.1, 0.9, (12, 4)),
+        gamma=rng.uniform(-0.01, 0.01, (12, 4)),
+        step_duration=50 * ms,
+        h=rng.uniform(-1, 1, (20, 4)),
+        event_count=count,
+        event_unit=np.concatenate([np.arange(n) for n in count]),
+        event_z=rng.uniform(0.1, 1, count.sum()),
+        attributes={"seed": "7"},
+    )
+
+
+def test_damage_to_a_ledger_is_noticed_and_said_in_one_line(
+    device: Memristor, tmp_path: Path
+) -> None:
+    path, whole = tmp_path / "game.nc", small_recording()
+    save(ledger(whole, device, device.bias_voltage(whole.decay)), path)
+
+    def load() -> None:  # damage to what is counted anew is not in the recording
+        assert load_recording(path).digest() == whole.digest()
+
+    said = refusals(path, fuzz.damaged_bytes, load, RecordingError, 100)
+    assert len(said) > 50
+    assert max(len(text.splitlines()) for text in said) == 1
 
 
 CODEGEN = """
