@@ -29,7 +29,7 @@ LABELS = {
     "power": "power under bias",
     "weight S": "total weight S = W + F",
 }
-_MOST_LABELS = 6
+_MOST_LABELS = 7
 _MARKER = 4
 
 Array = NDArray[np.float64]
@@ -102,9 +102,13 @@ def _draw_fit(cell: SubFigure, fit: Fit) -> None:
     upper.set(ylabel=up.label)
     lower.set(xlabel=across.label, ylabel=f"residual ({up.symbol})" if up.symbol else "residual")
     upper.set_title(f"{fit.data.path.name}: {quality(fit)}", loc="left", fontsize=9)
-    beside: Any = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-    place = beside if fit.names[0] == "time" else {}
-    upper.legend(title=LABELS[fit.names[1]], fontsize=8, markerscale=2, **place)
+    upper.legend(
+        title=LABELS[fit.names[1]],
+        fontsize=8,
+        markerscale=2,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+    )
 
 
 def _curve(fit: Fit, others: Array, x: Array) -> tuple[Array, Array]:
