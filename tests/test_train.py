@@ -112,7 +112,8 @@ def test_spread_devices_and_their_noise_are_those_of_the_rollout(tmp_path: Path)
     options, _ = parse_options(["--out", str(tmp_path), *TINY, *spread])
     trainer = train.Trainer(options)
     with torch.no_grad():
-        trainer.net.layer.gamma.fill_(0.3)
+        trainer.net.layer.gamma.fill_(0.003)  # h far from saturation
+        trainer.net.action_head.weight.mul_(50)
     first = trainer._collect()
     first_devices = trainer.net.layer.deviations
     trainer.step += 16
@@ -138,15 +139,16 @@ def test_spread_devices_and_their_noise_are_those_of_the_rollout(tmp_path: Path)
 def test_training_with_spread_is_deterministic_and_evaluated_on_unlike_devices(
     tmp_path: Path,
 ) -> None:
-    spread = ("--delta-f-std", "0.3", "--half-voltage-dtod", "0.02", "--smallest-pulse")
-    arguments = ("--total-steps", "64", "--evaluation-steps", "32", "--evaluation-games", "2")
+    spread = ("--delta-f-std", "0.3", "--weight-dtod", "0.02", "--half-voltage-dtod", "0.02")
+    arguments = ("--total-steps", "32")
+    evaluated = ("--evaluation-steps", "32", "--evaluation-games", "1")
     for folder in "ab":
-        run(tmp_path / folder, *arguments, *spread)
+        run(tmp_path / folder, *arguments, *evaluated, *spread)
     first, second = (load_file(tmp_path / f / "last.safetensors") for f in "ab")
     for name, value in first.items():
         assert value.tobytes() == second[name].tobytes(), name
     assert curve(tmp_path / "a") == curve(tmp_path / "b")
-    run(tmp_path / "c", *arguments, "--smallest-pulse")
+    run(tmp_path / "c", *arguments)
     ideal = load_file(tmp_path / "c/last.safetensors")
     assert not np.array_equal(ideal["layer.decay"], first["layer.decay"])
 
