@@ -51,7 +51,7 @@ def links_from_here(_app: Sphinx, path: Path, _parent: str, content: list[str]) 
     """Links of a page at the root of the repository, as they are in this folder."""
 
     def seen(link: re.Match[str]) -> str:
-        target = link[1].removeprefix("docs/").removeprefix("examples/")
+        target = re.sub("^examples/(?=notebooks/)", "", link[1].removeprefix("docs/"))
         if target == link[1]:
             target = target.lower() if target.endswith(".md") else f"../{target}"
         return f"]({target.removesuffix('.ipynb')})"  # a document's name

@@ -12,7 +12,7 @@ aliasing with few run-time checks and vectorises all of them.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -32,9 +32,33 @@ _L2, _STPN = MODES["l2"], MODES["stpn"]
 Array = NDArray[Any]
 """float32 or float64, all of a call alike."""
 
-Pulses = tuple[float, float, float, float, Array, float, Array, int]
-"""The fields of a `WriteLimits`; gain of the updates, (N, M); standard deviation of the noise
-from pulse to pulse; its keys, (B,) of int64; number of the first step."""
+
+class Pulses(NamedTuple):
+    """How updates are issued.
+
+    Parameters
+    ----------
+    delta_f_min, delta_f_max, total_min, total_max : float
+        As in `WriteLimits`.
+    gain : (N, M)
+        Of the updates, from device to device.
+    std : float
+        Standard deviation of the noise from pulse to pulse.
+    keys : (B,) of int64
+        Seeds of that noise.
+    first_step : int
+        Number of the first step.
+    """
+
+    delta_f_min: float
+    delta_f_max: float
+    total_min: float
+    total_max: float
+    gain: Array
+    std: float
+    keys: Array
+    first_step: int
+
 
 _issued_update = numba.njit(issued_update)
 _windowed_trace = numba.njit(windowed_trace)

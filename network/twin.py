@@ -12,7 +12,7 @@ former instead: with n the Euclidean norm of each row of W + F, the sum and F ar
 by it, ``h = tanh((W + F) z / n + b)`` and ``F(t+1) = Lambda * F / n + Gamma * h z^T``.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -335,15 +335,20 @@ class STHebbLayer(nn.Module):
         self, x: Tensor, state: State, keep: Tensor, noise: CycleNoise | None
     ) -> tuple[Tensor, State]:
         from mstpn.network.fused import FusedRecursion
-        from mstpn.network.kernel import MODES
+        from mstpn.network.kernel import MODES, Pulses
 
         config, pulses = self.config, None
         if config.limits is not None or noise is not None:
             gain = self._gain if self._gain is not None else torch.ones_like(self.weight)
             none = CycleNoise(0.0, torch.zeros(len(state.h), dtype=torch.int64), torch.tensor(0))
             std, keys, step = noise or none
-            limits = astuple(config.limits or _UNLIMITED)
-            pulses = (*limits, gain.detach().numpy(), std, keys.numpy(), int(step))
+            pulses = Pulses(
+                **asdict(config.limits or _UNLIMITED),
+                gain=gain.detach().numpy(),
+                std=std,
+                keys=keys.numpy(),
+                first_step=int(step),
+            )
         h, trace = FusedRecursion.apply(
             x, *state, keep, *self.held, self.bias, MODES[config.normalisation], pulses
         )
