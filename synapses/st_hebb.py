@@ -20,10 +20,12 @@ Source: Rodriguez, Guo and Moraitis, ICML 2022 (recursion); Weilenmann et al., N
 Communications 15 (2024), Figs. 3 and 4 (decay, pulses, energies).
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from brian2 import Clock, Equations, NeuronGroup, Synapses
+from brian2.groups.group import Group
 from brian2.units import Quantity, volt
 
 from mstpn.synapses.memristor import Memristor
@@ -39,13 +41,16 @@ __all__ = [
     "READ_SLOW",
     "SLOW",
     "SPREAD",
+    "SWEEPABLE",
     "WRITE",
     "WRITE_LIMITED",
     "WRITE_SLOW",
     "apply_bias",
     "constants",
     "get_presynaptic",
+    "get_shared_constants",
     "get_synapses",
+    "share_constants",
 ]
 
 PRESYNAPTIC = Equations("""
@@ -159,6 +164,26 @@ READ_SLOW = """
 """
 """What `READ` leaves out of a synapse with `SLOW`."""
 
+SWEEPABLE = Equations("""
+    G_offset : siemens (shared, constant)
+    kappa : siemens (shared, constant)
+    V_half : volt (shared, constant)
+    V_slope : volt (shared, constant)
+    V_read : volt (shared, constant)
+    t_read : second (shared, constant)
+    E_0 : joule (shared, constant)
+    dF_0 : 1 (shared, constant)
+    energy_exponent : 1 (shared, constant)
+    T_step : second (shared, constant)
+    dF_min : 1 (shared, constant)
+    dF_max : 1 (shared, constant)
+    S_min : 1 (shared, constant)
+    S_max : 1 (shared, constant)
+    E_max : joule (shared, constant)
+    pulse_gain : 1 (shared, constant)
+""")
+"""All `constants` as variables of one group, see `get_shared_constants`."""
+
 _AFTER_WRITE = {"event-driven": "    F_in += dF\n", "clock-driven": ""}
 _EQUATIONS = {"event-driven": EVENT_DRIVEN, "clock-driven": CLOCK_DRIVEN}
 
@@ -197,12 +222,40 @@ def constants(
     }
 
 
+def get_shared_constants(
+    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
+) -> NeuronGroup:
+    """One group that holds `constants` as variables, so that compiled code can run with others.
+
+    As literals, which they are otherwise, they cost nothing to read and are compiled in.
+
+    Parameters
+    ----------
+    device : Memristor
+    step_duration : Quantity, second
+    limits : WriteLimits, optional
+        Those of `constants`.
+    """
+    group = NeuronGroup(1, SWEEPABLE, method="exact", namespace={}, name="constants*")
+    for name, value in constants(device, step_duration, limits).items():
+        setattr(group, name, value)
+    return group
+
+
+def share_constants(group: Group, shared: NeuronGroup) -> None:
+    """Let a group, new and not compiled, take its constants from `get_shared_constants`."""
+    for name in SWEEPABLE.names & group.namespace.keys():
+        del group.namespace[name]
+        group.variables.add_reference(name, shared, name, index="0")
+
+
 def get_presynaptic(
     n: int,
     device: Memristor,
     step_duration: Quantity,
     *,
     clock: Clock | None = None,
+    shared: NeuronGroup | None = None,
     name: str = "presynaptic*",
 ) -> NeuronGroup:
     """Presynaptic units that emit `active` when z != 0, `driven` then and one step later.
@@ -218,9 +271,11 @@ def get_presynaptic(
     clock : Clock, optional
         Brian2's default clock if absent. That one still shows the end of an earlier run until
         the next begins at 0, so give a clock if there was one: `apply_bias` takes its time.
+    shared : NeuronGroup, optional
+        From `get_shared_constants`.
     name : str
     """
-    return NeuronGroup(
+    group = NeuronGroup(
         n,
         PRESYNAPTIC,
         events={"active": "z != 0", "driven": "z != 0 or z_last != 0"},
@@ -229,6 +284,9 @@ def get_presynaptic(
         namespace=constants(device, step_duration),
         name=name,
     )
+    if shared is not None:
+        share_constants(group, shared)
+    return group
 
 
 def get_synapses(
@@ -241,6 +299,7 @@ def get_synapses(
     limits: WriteLimits | None = None,
     deviations: Deviations | None = None,
     delta_f_std: float = 0.0,
+    shared: NeuronGroup | None = None,
     method: str = "rk4",
     name: str = "synapses*",
 ) -> Synapses:
@@ -264,6 +323,8 @@ def get_synapses(
         ideal.
     delta_f_std : float
         Spread of dF from pulse to pulse, with `deviations`.
+    shared : NeuronGroup, optional
+        From `get_shared_constants`.
     method : str
         Integration method of the clock-driven form.
     name : str
@@ -302,6 +363,8 @@ def get_synapses(
         namespace=namespace,
         name=name,
     )
+    if shared is not None:
+        share_constants(synapses, shared)
     if form == "clock-driven":
         synapses.state_updater.when = "end"
     synapses.connect()
@@ -351,15 +414,12 @@ def apply_bias(
         _check_weight(weight, device)
     if gamma is not None and not np.isfinite(gamma).all():
         raise ValueError("gamma must be finite")
-    energy, integral = synapses.E_bias[:], synapses.G_integral[:]
-    trace = synapses.F_now[:]
-    synapses.E_settled = energy
-    synapses.G_settled = integral
-    synapses.F = trace
-    synapses.F_in = trace
-    if "F_slow" in synapses.variables:
-        synapses.F_slow_in = synapses.F_slow_now[:]
-        synapses.F_slow = synapses.F_slow_in[:]
+    synapses.E_settled = "E_bias"
+    synapses.G_settled = "G_integral"
+    for trace in ("F", "F_slow"):
+        if trace in synapses.variables:
+            setattr(synapses, trace, f"{trace}_now")
+            setattr(synapses, f"{trace}_in", trace)
     synapses.lastupdate = "t"
     synapses.t_settled = "t"
     if weight is not None:
