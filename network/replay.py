@@ -10,7 +10,6 @@ bias voltages, those of the device that the replay is built with. Constants of t
 therefore move Lambda; constants that only energies depend on leave h as it is.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType

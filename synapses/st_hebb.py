@@ -20,7 +20,6 @@ Source: Rodriguez, Guo and Moraitis, ICML 2022 (recursion); Weilenmann et al., N
 Communications 15 (2024), Figs. 3 and 4 (decay, pulses, energies).
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
