@@ -9,8 +9,12 @@ in a file of yours if you say --device FILE.
 
 import argparse
 import json
+import multiprocessing
+import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -52,6 +56,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--games", type=at_least(1), default=1, metavar="N")
     parser.add_argument(
         "--seed", type=at_least(0), default=1000, help="of the first game; one more for each next"
+    )
+    parser.add_argument(
+        "--processes", type=at_least(1), default=1, metavar="N", help="play N games side by side"
     )
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
@@ -120,45 +127,108 @@ def writable(text: str) -> Path:
     return path
 
 
-def play(
-    options: argparse.Namespace, checkpoint: Checkpoint, device: Memristor, spread: Nonidealities
-) -> tuple[list[GameRecord], SynapseFilm | None]:
-    """Play all games; record the first one's ledger and film it if asked."""
-    if spread and options.ledger is not None:
-        raise ValueError("--ledger is for ideal devices, leave --nonideal out")
-    ledger = ledger_recorder(options, device) if options.ledger is not None else None
-    agent = BrianAgent(checkpoint, device, STEP_DURATION, spread)
-    twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
-    pong = Pong(sticky=options.sticky, render=options.gif is not None)
-    worst_case = options.bias == "worst-case"
-    camera = Camera(pong, agent, options) if options.gif else None
-    records: list[GameRecord] = []
+class Player:
+    """Plays any of the games; records the first one's ledger and films it if asked."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        checkpoint = load_checkpoint(options.checkpoint)
+        device = Memristor.from_file(options.device)
+        spread = Nonidealities.parse(options.nonideal)
+        if spread and options.ledger is not None:
+            raise ValueError("--ledger is for ideal devices, leave --nonideal out")
+        self.options = options
+        self.recorded = ledger_recorder(options, device) if options.ledger is not None else None
+        self.agent = BrianAgent(checkpoint, device, STEP_DURATION, spread)
+        self.twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
+        self.pong = Pong(sticky=options.sticky, render=options.gif is not None)
+
+    def play(
+        self, number: int, on_step: Callable[[int, float], None] | None = None
+    ) -> tuple[GameRecord, SynapseFilm | None]:
+        """Play the game of this number, from 0 on."""
+        first = number == 0
+        camera = Camera(self.pong, self.agent, self.options) if first and self.options.gif else None
+
+        def step(decisions: int, score: float) -> None:
+            if camera is not None:
+                camera.step(decisions)
+            if on_step is not None:
+                on_step(decisions, score)
+
+        recorded = self.recorded if first else None
+        with recorded(self.agent) if recorded is not None else nullcontext() as recorder:
+            record = play_game(
+                self.pong,
+                self.agent,
+                self.options.seed + number,
+                twin=self.twin,
+                worst_case_bias=self.options.bias == "worst-case",
+                recorder=recorder,
+                on_step=step,
+            )
+        return record, camera.film if camera is not None else None
+
+
+def play(options: argparse.Namespace) -> tuple[list[GameRecord], SynapseFilm | None]:
+    """Play all games, in one process or in several."""
+    side_by_side = options.processes > 1 and options.games > 1
+    played = play_in_processes(options) if side_by_side else play_in_turn(options)
+    return [record for record, _ in played], played[0][1]
+
+
+def play_in_turn(options: argparse.Namespace) -> list[tuple[GameRecord, SynapseFilm | None]]:
+    """One game after the other."""
+    player = Player(options)
+    played: list[tuple[GameRecord, SynapseFilm | None]] = []
     with tqdm(desc="compiling", unit="decision", disable=None) as bar:
 
         def on_step(decisions: int, score: float) -> None:
             bar.update()
-            bar.set_description(f"game {len(records) + 1}/{options.games}", refresh=False)
+            bar.set_description(f"game {len(played) + 1}/{options.games}", refresh=False)
             bar.set_postfix(score=int(score), refresh=False)
-            if camera is not None and not records:
-                camera.step(decisions)
 
         for number in range(options.games):
-            seed = options.seed + number
-            wanted = ledger if number == 0 else None
-            with wanted(agent) if wanted is not None else nullcontext() as recorder:
-                records.append(
-                    play_game(
-                        pong,
-                        agent,
-                        seed,
-                        twin=twin,
-                        worst_case_bias=worst_case,
-                        recorder=recorder,
-                        on_step=on_step,
-                    )
-                )
-    pong.close()
-    return records, camera.film if camera is not None else None
+            played.append(player.play(number, on_step))
+    player.pong.close()
+    return played
+
+
+def play_in_processes(
+    options: argparse.Namespace,
+) -> list[tuple[GameRecord, SynapseFilm | None]]:
+    """Games side by side; whatever ends one early ends all."""
+    context = multiprocessing.get_context("spawn")
+    n = min(options.processes, options.games)
+    pool = ProcessPoolExecutor(n, context, initializer=prepare_process)
+    try:
+        games = [pool.submit(play_here, number, options) for number in range(options.games)]
+        for game in tqdm(as_completed(games), total=len(games), unit="game", disable=None):
+            game.result()
+        return [game.result() for game in games]
+    except BrokenProcessPool as error:
+        raise ValueError(f"a process that played ended early: {error}") from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+_players: list[Player] = []
+"""That of this process, where it is one of several."""
+
+
+def prepare_process() -> None:
+    """Make this process one of several; an interrupt is its parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def play_here(number: int, options: argparse.Namespace) -> tuple[GameRecord, SynapseFilm | None]:
+    """Play a game in this process."""
+    if not _players:
+        use_target(options.target)
+        _players.append(Player(options))
+    return _players[0].play(number)
 
 
 def ledger_recorder(
@@ -292,11 +362,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     torch.set_num_threads(1)
     try:
-        use_target(options.target)
+        options.target = use_target(options.target)  # said once, however many processes
         checkpoint = load_checkpoint(options.checkpoint)
         device = Memristor.from_file(options.device)
         spread = Nonidealities.parse(options.nonideal)
-        records, film = play(options, checkpoint, device, spread)
+        records, film = play(options)
         print(table(records, checkpoint, options.bias))
         if options.json is not None:
             write_json(options, records, checkpoint, device, spread)

@@ -23,7 +23,7 @@ from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["NEURON", "LayerParameters", "MSTPNNetwork"]
+__all__ = ["NEURON", "TANH", "LayerParameters", "MSTPNNetwork"]
 
 NEURON = Equations("""
     I : amp                                             # read current of this step
@@ -33,10 +33,11 @@ NEURON = Equations("""
     h_power = abs(h)**energy_exponent : 1 (constant over dt)
 """)
 
-_TANH = """
+TANH = """
     h = tanh((I - V_read*G_offset*z_total)/(V_read*kappa) + b)
     I = 0*amp
 """
+"""Output of a step, from the read current less that of the offset conductance."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class MSTPNNetwork:
         )
         if shared is not None:
             st_hebb.share_constants(self.neurons, shared)
-        self.neurons.run_regularly(_TANH, when="after_synapses", clock=self.clock)
+        self.neurons.run_regularly(TANH, when="after_synapses", clock=self.clock)
         self.synapses = st_hebb.get_synapses(
             self.presynaptic,
             self.neurons,

@@ -140,6 +140,11 @@ class Replay:
         st_hebb.apply_bias(network.synapses, self.device)  # settles all energies
         get_device().build(directory=str(self.directory), run=False)
 
+    def check(self, device: Memristor) -> None:
+        """Raise ValueError if what is programmed is outside the range of another device."""
+        device.decay(self.device.bias_voltage(self.parameters.decay))
+        st_hebb.check_weight(self.parameters.weight, device)
+
     def run(self, device: Memristor | None = None) -> Replayed:
         """Replay on a device, the one it was built with if none is given.
 
@@ -153,6 +158,7 @@ class Replay:
             If what is programmed is outside this device's range.
         """
         device = device or self.device
+        self.check(device)
         get_device().run(run_args=self._run_args(device), with_output=False)
         synapses = self._network.synapses
         energy = {
