@@ -45,6 +45,7 @@ __all__ = [
     "WRITE_LIMITED",
     "WRITE_SLOW",
     "apply_bias",
+    "check_weight",
     "constants",
     "get_presynaptic",
     "get_shared_constants",
@@ -410,7 +411,7 @@ def apply_bias(
     if bias_voltage is not None:
         device.decay(bias_voltage)
     if weight is not None:
-        _check_weight(weight, device)
+        check_weight(weight, device)
     if gamma is not None and not np.isfinite(gamma).all():
         raise ValueError("gamma must be finite")
     synapses.E_settled = "E_bias"
@@ -431,7 +432,8 @@ def apply_bias(
         synapses.subexpression_updater.run()
 
 
-def _check_weight(weight: Any, device: Memristor) -> None:
+def check_weight(weight: Any, device: Memristor) -> None:
+    """Raise ValueError if a long-term weight is outside the device's conductance window."""
     values = np.asarray(weight, dtype=float)
     low, high = device.weight_min, device.weight_max
     if not ((values >= low) & (values <= high)).all():
