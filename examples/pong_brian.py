@@ -9,13 +9,17 @@ in a file of yours if you say --device FILE.
 
 import argparse
 import json
+import multiprocessing
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +37,9 @@ from mstpn.bridge.play import STEP_DURATION, FrameRecorder, GameRecord, play_gam
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
-from mstpn.network.codegen import compiled
+from mstpn.network.codegen import compiled, use_target
 from mstpn.network.saturation import H_SATURATED
+from mstpn.synapses.command_line import Parser, exit_status, integer, probability, writable
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 
@@ -42,20 +47,15 @@ PICTURE_EVERY = 2
 """Decisions per picture of the GIF."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(description="Pong on a Brian2 network of memristors.")
-    parser.add_argument("--games", type=at_least(1), default=1, metavar="N")
+    parser.add_argument("--games", type=integer(1), default=1, metavar="N")
     parser.add_argument(
-        "--seed", type=at_least(0), default=1000, help="of the first game; one more for each next"
+        "--seed", type=integer(0), default=1000, help="of the first game; one more for each next"
+    )
+    parser.add_argument(
+        "--processes", type=integer(1), default=1, metavar="N", help="play N games side by side"
     )
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
@@ -82,102 +82,148 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--gif", type=writable, metavar="PATH", help="film of the first game")
     parser.add_argument(
-        "--gif-seconds", type=at_least(1), metavar="S", help="film no more than S seconds of it"
+        "--gif-seconds", type=integer(1), metavar="S", help="film no more than S seconds of it"
     )
     parser.add_argument("--json", type=writable, metavar="PATH")
     parser.add_argument(
         "--state", type=writable, metavar="PATH", help="file that keeps the play so far"
     )
-    parser.add_argument(
-        "--save-every", type=at_least(1), default=200, metavar="N", help="decisions"
-    )
+    parser.add_argument("--save-every", type=integer(1), default=200, metavar="N", help="decisions")
     parser.add_argument("--resume", action="store_true", help="go on from the file of --state")
     options = parser.parse_args(arguments)
     if options.resume and options.state is None:
         parser.error("--resume needs --state")
     if options.state is not None and options.gif is not None:
         parser.error("--gif films games that are played in one go, leave --state out")
+    if options.state is not None and options.processes > 1:
+        parser.error("--state keeps games that are played in turn, leave --processes out")
     return options
 
 
-def at_least(lowest: int) -> Any:
-    """Argument type: an integer of at least `lowest`."""
-
-    def parse(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < lowest:
-            raise argparse.ArgumentTypeError(f"must be an integer >= {lowest}, got {text!r}")
-        return int(text)
-
-    return parse
+Played = tuple[GameRecord, SynapseFilm | None]
+"""A game's record, and its film if there is one."""
 
 
-def probability(text: str) -> float:
-    """Argument type: a number in [0, 1]."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number in [0, 1], got {text!r}")
-    return value
+class Player:
+    """Plays any of the games; records the first one's ledger and films it if asked."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        checkpoint = load_checkpoint(options.checkpoint)
+        device = Memristor.from_file(options.device)
+        spread = Nonidealities.parse(options.nonideal)
+        if spread and options.ledger is not None:
+            raise ValueError("--ledger is for ideal devices, leave --nonideal out")
+        self.options = options
+        self.recorded = ledger_recorder(options, device) if options.ledger is not None else None
+        self.agent = compiled(
+            options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread)
+        )
+        self.twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
+        self.pong = Pong(sticky=options.sticky, render=options.gif is not None)
+        self.keeper = None
+        if options.state is not None:
+            self.keeper = Keeper(options, checkpoint, device, spread)
+
+    def play(
+        self,
+        number: int,
+        on_step: Callable[[int, float], None] | None = None,
+        *,
+        before: Sequence[GameRecord] = (),
+        state: Mapping[str, Any] | None = None,
+    ) -> Played:
+        """Play the game of this number, from 0 on, from a state if there is one.
+
+        `before` are the games that are kept with this one's states.
+        """
+        first, state, keeper = number == 0, state or {}, self.keeper
+        camera = Camera(self.pong, self.agent, self.options) if first and self.options.gif else None
+
+        def step(decisions: int, score: float) -> None:
+            if camera is not None:
+                camera.step(decisions)
+            if on_step is not None:
+                on_step(decisions, score)
+
+        wanted = self.recorded if first else None
+        with wanted(self.agent, state) if wanted is not None else nullcontext() as recorder:
+            record = play_game(
+                self.pong,
+                self.agent,
+                self.options.seed + number,
+                twin=self.twin,
+                worst_case_bias=self.options.bias == "worst-case",
+                recorder=recorder,
+                on_step=step,
+                saved=state,
+                save=partial(keeper.save, tuple(before)) if keeper is not None else None,
+                save_every=self.options.save_every,
+            )
+        return record, camera.film if camera is not None else None
 
 
-def writable(text: str) -> Path:
-    """Argument type: a path whose folder takes new files."""
-    path = Path(text)
-    probe = path.with_name(f".{path.name}.partial")
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"cannot write {path}: {error.strerror}") from error
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"cannot write {path}: it is a folder")
-    return path
+def play(options: argparse.Namespace) -> tuple[list[GameRecord], SynapseFilm | None]:
+    """Play all games, in one process or in several."""
+    side_by_side = options.processes > 1 and options.games > 1
+    played = play_in_processes(options) if side_by_side else play_in_turn(options)
+    return [record for record, _ in played], played[0][1]
 
 
-def play(
-    options: argparse.Namespace, checkpoint: Checkpoint, device: Memristor, spread: Nonidealities
-) -> tuple[list[GameRecord], SynapseFilm | None]:
-    """Play all games; record the first one's ledger and film it if asked."""
-    if spread and options.ledger is not None:
-        raise ValueError("--ledger is for ideal devices, leave --nonideal out")
-    ledger = ledger_recorder(options, device) if options.ledger is not None else None
-    agent = compiled(options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread))
-    twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
-    pong = Pong(sticky=options.sticky, render=options.gif is not None)
-    camera = Camera(pong, agent, options) if options.gif else None
-    keeper = Keeper(options, checkpoint, device, spread) if options.state is not None else None
-    saved = keeper.begin() if keeper is not None else Saved()
-    records = list(saved.records)
+def play_in_turn(options: argparse.Namespace) -> list[Played]:
+    """One game after the other, those left out that a stopped play had finished."""
+    player = Player(options)
+    saved = player.keeper.begin() if player.keeper is not None else Saved()
+    played: list[Played] = [(record, None) for record in saved.records]
     with tqdm(desc="compiling", unit="decision", disable=None) as bar:
 
         def on_step(decisions: int, score: float) -> None:
             bar.update()
-            bar.set_description(f"game {len(records) + 1}/{options.games}", refresh=False)
+            bar.set_description(f"game {len(played) + 1}/{options.games}", refresh=False)
             bar.set_postfix(score=int(score), refresh=False)
-            if camera is not None and not records:
-                camera.step(decisions)
 
-        for number in range(len(records), options.games):
-            wanted = ledger if number == 0 else None
-            state, saved = saved.state, Saved()
-            with wanted(agent, state) if wanted is not None else nullcontext() as recorder:
-                record = play_game(
-                    pong,
-                    agent,
-                    options.seed + number,
-                    twin=twin,
-                    worst_case_bias=options.bias == "worst-case",
-                    recorder=recorder,
-                    on_step=on_step,
-                    saved=state,
-                    save=partial(keeper.save, tuple(records)) if keeper is not None else None,
-                    save_every=options.save_every,
-                )
-            records.append(record)
-    pong.close()
-    return records, camera.film if camera is not None else None
+        state = saved.state
+        for number in range(len(played), options.games):
+            before = [record for record, _ in played]
+            played.append(player.play(number, on_step, before=before, state=state))
+            state = {}
+    player.pong.close()
+    return played
+
+
+def play_in_processes(options: argparse.Namespace) -> list[Played]:
+    """Games side by side; whatever ends one early ends all."""
+    options.target = use_target(options.target)  # said once, however many processes
+    context = multiprocessing.get_context("spawn")
+    n = min(options.processes, options.games)
+    pool = ProcessPoolExecutor(n, context, initializer=prepare_process)
+    try:
+        games = [pool.submit(play_here, number, options) for number in range(options.games)]
+        for game in tqdm(as_completed(games), total=len(games), unit="game", disable=None):
+            game.result()
+        return [game.result() for game in games]
+    except BrokenProcessPool as error:
+        raise ValueError(f"a process that played ended early: {error}") from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+_players: list[Player] = []
+"""That of this process, where it is one of several."""
+
+
+def prepare_process() -> None:
+    """Make this process one of several; an interrupt is its parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def play_here(number: int, options: argparse.Namespace) -> Played:
+    """Play a game in this process."""
+    if not _players:
+        _players.append(Player(options))
+    return _players[0].play(number)
 
 
 class Keeper:
@@ -364,7 +410,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Play, print, write; return the exit status."""
     options = parse_arguments(arguments)
     torch.set_num_threads(1)
-    try:
+
+    def work() -> None:
         if options.state is not None and options.state.exists() and not options.resume:
             raise ValueError(
                 f"{options.state} holds a stopped play: go on with --resume, or remove it"
@@ -372,7 +419,7 @@ def main(arguments: list[str] | None = None) -> int:
         checkpoint = load_checkpoint(options.checkpoint)
         device = Memristor.from_file(options.device)
         spread = Nonidealities.parse(options.nonideal)
-        records, film = play(options, checkpoint, device, spread)
+        records, film = play(options)
         print(table(records, checkpoint, options.bias))
         if options.json is not None:
             write_json(options, records, checkpoint, device, spread)
@@ -381,13 +428,8 @@ def main(arguments: list[str] | None = None) -> int:
                 film.save(options.gif, progress=bar.update)
         if options.state is not None:
             options.state.unlink()
-    except (ValueError, OSError) as error:
-        print(f"pong_brian.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("pong_brian.py: stopped", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status("pong_brian.py", work)
 
 
 if __name__ == "__main__":

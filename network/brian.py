@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brian2 import Clock, Equations, Network, NeuronGroup
+from brian2 import Clock, Equations, Network, NeuronGroup, get_device
 from brian2.core.variables import ArrayVariable
 from brian2.units import Quantity, second
 from numpy.typing import NDArray
@@ -26,20 +26,21 @@ from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["NEURON", "LayerParameters", "MSTPNNetwork"]
+__all__ = ["NEURON", "TANH", "LayerParameters", "MSTPNNetwork"]
 
 NEURON = Equations("""
     I : amp                                             # read current of this step
-    z_total : 1 (shared)                                # sum of all inputs, known digitally
+    z_total : 1                                         # sum of all inputs, known digitally
     b : 1
     h : 1
     h_power = abs(h)**energy_exponent : 1 (constant over dt)
 """)
 
-_TANH = """
+TANH = """
     h = tanh((I - V_read*G_offset*z_total)/(V_read*kappa) + b)
     I = 0*amp
 """
+"""Output of a step, from the read current less that of the offset conductance."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class MSTPNNetwork:
     nonidealities : Nonidealities, optional
         Devices that differ from the ideal one, drawn from its seed. The parameters are what
         is programmed; W and Lambda follow from them and the devices.
+    sweepable : bool
+        Constants of the device are variables of a group, `constants`, as `Replay` needs.
 
     Attributes
     ----------
@@ -135,6 +138,8 @@ class MSTPNNetwork:
         device: Memristor,
         step_duration: Quantity,
         nonidealities: Nonidealities | None = None,
+        *,
+        sweepable: bool = False,
     ) -> None:
         self.parameters = parameters
         self.device = device
@@ -146,7 +151,14 @@ class MSTPNNetwork:
             weight = deviations.weight(weight)
         self.clock = Clock(step_duration, name="frame_clock*")
         n_pre = parameters.n_features + parameters.n_hidden
-        self.presynaptic = st_hebb.get_presynaptic(n_pre, device, step_duration, clock=self.clock)
+        self.constants = shared = (
+            st_hebb.get_shared_constants(device, step_duration, parameters.limits)
+            if sweepable
+            else None
+        )
+        self.presynaptic = st_hebb.get_presynaptic(
+            n_pre, device, step_duration, clock=self.clock, shared=shared
+        )
         self.neurons = NeuronGroup(
             parameters.n_hidden,
             NEURON,
@@ -155,7 +167,9 @@ class MSTPNNetwork:
             namespace=st_hebb.constants(device, step_duration),
             name="neurons*",
         )
-        self.neurons.run_regularly(_TANH, when="after_synapses", clock=self.clock)
+        if shared is not None:
+            st_hebb.share_constants(self.neurons, shared)
+        self.neurons.run_regularly(TANH, when="after_synapses", clock=self.clock)
         self.synapses = st_hebb.get_synapses(
             self.presynaptic,
             self.neurons,
@@ -164,8 +178,11 @@ class MSTPNNetwork:
             limits=parameters.limits,
             deviations=deviations,
             delta_f_std=spread.delta_f_std if spread is not None else 0.0,
+            shared=shared,
         )
         self.neurons.b = parameters.bias
+        if sweepable and (apply := getattr(get_device(), "apply_run_args", None)):
+            apply()  # before what depends on them is computed
         st_hebb.apply_bias(
             self.synapses,
             device,
@@ -174,6 +191,8 @@ class MSTPNNetwork:
             gamma=parameters.gamma.T.ravel(),
         )
         self.net = Network(self.presynaptic, self.neurons, self.synapses)
+        if shared is not None:
+            self.net.add(shared)
         self._active: list[Any] = []
 
     def hold(self, bias_voltage: Quantity) -> None:
@@ -215,7 +234,7 @@ class MSTPNNetwork:
         z[:n_features] = features
         z[n_features:] = h
         z[:] = normalise(z, self.parameters.normalisation)
-        self._z_total[0] = z.sum()
+        self._z_total[:] = z.sum()
         for obj in self._active:
             obj.run()
         self._timestep[0] += 1

@@ -18,7 +18,7 @@ soft-bounded SET) are this package's choice.
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -31,7 +31,14 @@ from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from mstpn.synapses.files import one_line
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["DEFAULT_DEVICE", "PROVENANCES", "Constant", "DeviceError", "Memristor"]
+__all__ = [
+    "DEFAULT_DEVICE",
+    "PROVENANCES",
+    "UNIT_SYMBOLS",
+    "Constant",
+    "DeviceError",
+    "Memristor",
+]
 
 DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
 PROVENANCES = ("paper", "digest", "derived", "stpn", "follow-up", "assumed", "measured")
@@ -169,6 +176,31 @@ class Memristor:
         except (ValueError, TypeError, OverflowError) as error:
             raise DeviceError(f"device file {path}: {one_line(error)}") from error
 
+    def varied(self, **changes: Any) -> "Memristor":
+        """The same device with other constants; the range of Lambda follows its sigmoid.
+
+        Parameters
+        ----------
+        **changes : Quantity or float
+            By name. `decay_min` and `decay_max` are those at the limits of the bias voltage
+            unless they are given.
+
+        Raises
+        ------
+        DeviceError
+            If there is no such constant, or it contradicts another one.
+        """
+        known = {f.name: getattr(self, f.name) for f in _constant_fields()}
+        for name in changes.keys() - known.keys():
+            raise DeviceError(f"constant must be one of {', '.join(known)}, got {name!r}")
+        wanted = known | changes
+        half, slope = wanted["decay_half_voltage"], wanted["decay_slope_voltage"]
+        if changes.keys() & {"bias_voltage_min", "bias_voltage_max", *_SIGMOID}:
+            for end in ("min", "max"):
+                reached = float(_sigmoid(wanted[f"bias_voltage_{end}"], half, slope))
+                wanted[f"decay_{end}"] = changes.get(f"decay_{end}", reached)
+        return replace(self, **wanted)
+
     @cached_property
     def offset_conductance(self) -> Quantity:
         """Conductance at W + F = 0."""
@@ -243,8 +275,7 @@ class Memristor:
         return self._sigmoid(bias_voltage)
 
     def _sigmoid(self, bias_voltage: Quantity) -> Any:
-        u = (bias_voltage - self.decay_half_voltage) / self.decay_slope_voltage
-        return 1 / (1 + np.exp(-np.asarray(u)))
+        return _sigmoid(bias_voltage, self.decay_half_voltage, self.decay_slope_voltage)
 
     def bias_voltage(self, decay: Any) -> Quantity:
         """Voltage to hold between pulses for a given Lambda per network step.
@@ -332,7 +363,7 @@ _UNITS: dict[str, Any] = {
     "joule": allunits.joule,
 }
 _PREFIXES = ("", "p", "n", "u", "m")
-_SYMBOLS: dict[str, Unit] = {
+UNIT_SYMBOLS: dict[str, Unit] = {
     prefix + symbol: getattr(allunits, prefix + unit)
     for symbol, unit in {
         "V": "volt",
@@ -343,7 +374,13 @@ _SYMBOLS: dict[str, Unit] = {
     }.items()
     for prefix in _PREFIXES
 }
+"""Units that a device file may name, by symbol."""
+_SIGMOID = ("decay_half_voltage", "decay_slope_voltage")
 _MAY_BE_ZERO_OR_NEGATIVE = ("bias_voltage_min", "decay_min", "conductance_min")
+
+
+def _sigmoid(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
+    return 1 / (1 + np.exp(-np.asarray((bias_voltage - half) / slope)))
 
 
 def _constant_fields() -> list[Any]:
@@ -372,9 +409,9 @@ def _parse(content: dict[str, Any]) -> dict[str, Any]:
                 raise DeviceError(f"field {name!r}: unit must be '1', got {symbol!r}")
             parsed[name] = float(value)
         else:
-            known = _SYMBOLS.get(symbol)
+            known = UNIT_SYMBOLS.get(symbol)
             if known is None or known.dim != _UNITS[unit].dim:
-                allowed = ", ".join(s for s, u in _SYMBOLS.items() if u.dim == _UNITS[unit].dim)
+                allowed = ", ".join(s for s, u in UNIT_SYMBOLS.items() if u.dim == _UNITS[unit].dim)
                 raise DeviceError(f"field {name!r}: unit must be one of {allowed}, got {symbol!r}")
             parsed[name] = float(value) * known
         if entry["provenance"] not in PROVENANCES:

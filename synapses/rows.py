@@ -7,14 +7,18 @@ instructions. Equations and event code stay what they are; only the loop around 
 template, is another.
 """
 
+import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
+from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.generators.cython_generator import CythonCodeGenerator, get_cpp_dtype
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
 from brian2.core.functions import Function
 from brian2.core.variables import Constant
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
 from brian2.synapses.synapses import SynapticPathway
 from brian2.utils.stringtools import get_identifiers, word_substitute
@@ -81,8 +85,36 @@ class _RowCodeObject(CythonCodeObject):  # type: ignore[misc]
             ]
 
 
+class _StandaloneRowGenerator(CPPCodeGenerator):  # type: ignore[misc]
+    """Counts rows and columns; the template needs nothing else beside the code."""
+
+    def translate_to_read_arrays(
+        self, read: set[str], write: set[str], indices: set[str]
+    ) -> list[str]:
+        return super().translate_to_read_arrays(read, write, indices - _LOOP_INDEX.keys())
+
+    def translate_statement_sequence(self, scalar: Any, vector: Any) -> tuple[Any, Any, Any]:
+        scalar_code, vector_code, keywords = super().translate_statement_sequence(scalar, vector)
+        counted = {
+            name: [word_substitute(line, _LOOP_INDEX) for line in lines]
+            for name, lines in vector_code.items()
+        }
+        return scalar_code, counted, keywords
+
+
+class _StandaloneRowCodeObject(CPPStandaloneCodeObject):  # type: ignore[misc]
+    templater = CPPStandaloneCodeObject.templater.derive("mstpn.synapses")
+    generator_class = _StandaloneRowGenerator
+
+
+_CODE_OBJECTS = {
+    CythonCodeObject: _RowCodeObject,
+    CPPStandaloneCodeObject: _StandaloneRowCodeObject,
+}
+
+
 def visit_rows(pathway: SynapticPathway) -> None:
-    """Let a presynaptic pathway visit rows, where Brian2's target is Cython; else do nothing.
+    """Let a presynaptic pathway visit rows, where Brian2 runs Cython or C++; else do nothing.
 
     Parameters
     ----------
@@ -92,22 +124,39 @@ def visit_rows(pathway: SynapticPathway) -> None:
     Raises
     ------
     ValueError
-        If the synapses are not all to all in the order of the presynaptic units.
+        If the synapses are not all to all in the order of the presynaptic units; in C++, which
+        connects them when it runs, this is not known and not checked.
     """
-    if get_device().code_object_class() is not CythonCodeObject:
+    target = get_device().code_object_class()
+    if target not in _CODE_OBJECTS:
         return
+    if target is CythonCodeObject:
+        _check_order(pathway)
+        pathway.push_spikes = _nothing
+    else:
+        pathway.create_code_objects = partial(_create_code_object, pathway)
+    eventspace = pathway.source.variables[pathway.eventspace_name]
+    pathway.template = "synapses_rows"
+    pathway.codeobj_class = _CODE_OBJECTS[target]
+    pathway.template_kwds = {
+        "eventspace_variable": eventspace,
+        "n_columns": len(pathway.target),
+    }
+    pathway.needed_variables = [pathway.eventspace_name]
+
+
+def _check_order(pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
     order = np.asarray(synapses.i[:]) * len(pathway.target) + np.asarray(synapses.j[:])
     expected = np.arange(len(pathway.source) * len(pathway.target))
     if not np.array_equal(order, expected):
         raise ValueError(f"synapses of {pathway.name} must be all to all, by presynaptic unit")
-    eventspace = pathway.source.variables[pathway.eventspace_name]
-    pathway.template = "synapses_rows"
-    pathway.codeobj_class = _RowCodeObject
-    pathway.template_kwds = {"eventspace_variable": eventspace}
-    pathway.needed_variables = [pathway.eventspace_name]
-    pathway.push_spikes = _nothing
 
 
 def _nothing() -> None:
     """No queue: the events are read where the thresholder wrote them."""
+
+
+def _create_code_object(pathway: SynapticPathway, run_namespace: Any) -> None:
+    """No queue: the code of the events alone."""
+    pathway.code_objects[:] = [weakref.proxy(pathway.create_default_code_object(run_namespace))]

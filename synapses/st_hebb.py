@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 from brian2 import Clock, Equations, NeuronGroup, Synapses
+from brian2.groups.group import Group
 from brian2.units import Quantity, volt
 
 from mstpn.synapses.memristor import Memristor
@@ -40,13 +41,17 @@ __all__ = [
     "READ_SLOW",
     "SLOW",
     "SPREAD",
+    "SWEEPABLE",
     "WRITE",
     "WRITE_LIMITED",
     "WRITE_SLOW",
     "apply_bias",
+    "check_weight",
     "constants",
     "get_presynaptic",
+    "get_shared_constants",
     "get_synapses",
+    "share_constants",
 ]
 
 PRESYNAPTIC = Equations("""
@@ -169,6 +174,26 @@ READ_SLOW = """
 """
 """What `READ` leaves out of a synapse with `SLOW`."""
 
+SWEEPABLE = Equations("""
+    G_offset : siemens (shared, constant)
+    kappa : siemens (shared, constant)
+    V_half : volt (shared, constant)
+    V_slope : volt (shared, constant)
+    V_read : volt (shared, constant)
+    t_read : second (shared, constant)
+    E_0 : joule (shared, constant)
+    dF_0 : 1 (shared, constant)
+    energy_exponent : 1 (shared, constant)
+    T_step : second (shared, constant)
+    dF_min : 1 (shared, constant)
+    dF_max : 1 (shared, constant)
+    S_min : 1 (shared, constant)
+    S_max : 1 (shared, constant)
+    E_max : joule (shared, constant)
+    pulse_gain : 1 (shared, constant)
+""")
+"""All `constants` as variables of one group, see `get_shared_constants`."""
+
 _AFTER_WRITE = {"event-driven": "    F_in += dF\n", "clock-driven": ""}
 _EQUATIONS = {"event-driven": EVENT_DRIVEN, "clock-driven": CLOCK_DRIVEN}
 
@@ -207,12 +232,40 @@ def constants(
     }
 
 
+def get_shared_constants(
+    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
+) -> NeuronGroup:
+    """One group that holds `constants` as variables, so that compiled code can run with others.
+
+    As literals, which they are otherwise, they cost nothing to read and are compiled in.
+
+    Parameters
+    ----------
+    device : Memristor
+    step_duration : Quantity, second
+    limits : WriteLimits, optional
+        Those of `constants`.
+    """
+    group = NeuronGroup(1, SWEEPABLE, method="exact", namespace={}, name="constants*")
+    for name, value in constants(device, step_duration, limits).items():
+        setattr(group, name, value)
+    return group
+
+
+def share_constants(group: Group, shared: NeuronGroup) -> None:
+    """Let a group, new and not compiled, take its constants from `get_shared_constants`."""
+    for name in SWEEPABLE.names & group.namespace.keys():
+        del group.namespace[name]
+        group.variables.add_reference(name, shared, name, index="0")
+
+
 def get_presynaptic(
     n: int,
     device: Memristor,
     step_duration: Quantity,
     *,
     clock: Clock | None = None,
+    shared: NeuronGroup | None = None,
     name: str = "presynaptic*",
 ) -> NeuronGroup:
     """Presynaptic units that emit `active` when z != 0, `driven` then and one step later.
@@ -228,9 +281,11 @@ def get_presynaptic(
     clock : Clock, optional
         Brian2's default clock if absent. That one still shows the end of an earlier run until
         the next begins at 0, so give a clock if there was one: `apply_bias` takes its time.
+    shared : NeuronGroup, optional
+        From `get_shared_constants`.
     name : str
     """
-    return NeuronGroup(
+    group = NeuronGroup(
         n,
         PRESYNAPTIC,
         events={"active": "z != 0", "driven": "z != 0 or z_last != 0"},
@@ -239,6 +294,9 @@ def get_presynaptic(
         namespace=constants(device, step_duration),
         name=name,
     )
+    if shared is not None:
+        share_constants(group, shared)
+    return group
 
 
 def get_synapses(
@@ -251,6 +309,7 @@ def get_synapses(
     limits: WriteLimits | None = None,
     deviations: Deviations | None = None,
     delta_f_std: float = 0.0,
+    shared: NeuronGroup | None = None,
     method: str = "rk4",
     name: str = "synapses*",
 ) -> Synapses:
@@ -274,6 +333,8 @@ def get_synapses(
         ideal.
     delta_f_std : float
         Spread of dF from pulse to pulse, with `deviations`.
+    shared : NeuronGroup, optional
+        From `get_shared_constants`.
     method : str
         Integration method of the clock-driven form.
     name : str
@@ -312,6 +373,8 @@ def get_synapses(
         namespace=namespace,
         name=name,
     )
+    if shared is not None:
+        share_constants(synapses, shared)
     if form == "clock-driven":
         synapses.state_updater.when = "end"
     synapses.connect()
@@ -358,18 +421,15 @@ def apply_bias(
     if bias_voltage is not None:
         device.decay(bias_voltage)
     if weight is not None:
-        _check_weight(weight, device)
+        check_weight(weight, device)
     if gamma is not None and not np.isfinite(gamma).all():
         raise ValueError("gamma must be finite")
-    energy, integral = synapses.E_bias[:], synapses.G_integral[:]
-    trace = synapses.F_now[:]
-    synapses.E_settled = energy
-    synapses.G_settled = integral
-    synapses.F = trace
-    synapses.F_in = trace
-    if "F_slow" in synapses.variables:
-        synapses.F_slow_in = synapses.F_slow_now[:]
-        synapses.F_slow = synapses.F_slow_in[:]
+    synapses.E_settled = "E_bias"
+    synapses.G_settled = "G_integral"
+    for trace in ("F", "F_slow"):
+        if trace in synapses.variables:
+            setattr(synapses, trace, f"{trace}_now")
+            setattr(synapses, f"{trace}_in", trace)
     synapses.lastupdate = "t"
     synapses.t_settled = "t"
     if weight is not None:
@@ -382,7 +442,8 @@ def apply_bias(
         synapses.subexpression_updater.run()
 
 
-def _check_weight(weight: Any, device: Memristor) -> None:
+def check_weight(weight: Any, device: Memristor) -> None:
+    """Raise ValueError if a long-term weight is outside the device's conductance window."""
     values = np.asarray(weight, dtype=float)
     low, high = device.weight_min, device.weight_max
     if not ((values >= low) & (values <= high)).all():

@@ -2,8 +2,11 @@
 
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
@@ -128,6 +131,72 @@ def test_same_seed_same_game_twice(device: Memristor, monkeypatch: pytest.Monkey
     assert len(actions) == record.decisions
 
 
+def pong(*arguments: object) -> list[str]:
+    return [sys.executable, str(EXAMPLE), *(str(a) for a in arguments)]
+
+
+def test_processes_change_nothing_but_the_wall_time(tmp_path: Path) -> None:
+    found = []
+    for n in (1, 2):
+        path, film = tmp_path / f"{n}.json", tmp_path / f"{n}.gif"
+        wanted = ("--json", path, "--gif", film, "--gif-seconds", 1, "--ledger", f"{path}.nc")
+        command = pong("--games", 2, "--seed", 1001, "--processes", n, "--check-twin", *wanted)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        summary = json.loads(path.read_text())
+        for game in summary["games"]:
+            assert game.pop("wall_time_s") > 0
+            assert game.pop("step_ms_median") > 0
+        found.append((summary, film.read_bytes(), load_recording(Path(f"{path}.nc"))))
+    (one, pictures, recording), (two, same_pictures, same_recording) = found
+    assert two == one
+    assert [game["seed"] for game in one["games"]] == [1001, 1002]
+    assert same_pictures == pictures
+    np.testing.assert_array_equal(same_recording.h, recording.h)
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def group_ends(group: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_an_interrupt_ends_all_processes_with_one_line(tmp_path: Path) -> None:
+    command = pong("--games", 4, "--processes", 2, "--ledger", tmp_path / "g.nc")
+    playing = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    parts = tmp_path / "g.nc.parts"
+    deadline = time.monotonic() + 60
+    while not parts.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(playing.pid, signal.SIGINT)  # as a terminal does, to all of them
+    out, err = playing.communicate(timeout=30)
+    assert (playing.returncode, out, err) == (130, "", "pong_brian.py: stopped\n")
+    assert group_ends(playing.pid, 10)
+    assert list(tmp_path.iterdir()) == [parts]
+
+
+def test_an_error_in_a_process_is_the_line_of_all(tmp_path: Path) -> None:
+    (tmp_path / "g.nc.parts").mkdir()
+    command = pong("--games", 2, "--processes", 2, "--ledger", tmp_path / "g.nc")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "g.nc.parts holds an unfinished game" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
 def edited(old: str, new: str) -> Callable[[Path], list[str]]:
     def make(folder: Path) -> list[str]:
         path = folder / "device.toml"
@@ -172,6 +241,7 @@ def stopped(content: str) -> Callable[[Path], list[str]]:
 
 BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no games": (lambda _: ["--games", "0"], "--games: must be an integer >= 1, got '0'"),
+    "no processes": (lambda _: ["--processes", "0"], "--processes: must be an integer >= 1"),
     "negative seed": (lambda _: ["--seed", "-1"], "--seed"),
     "sticky": (lambda _: ["--sticky", "1.5"], "must be a number in [0, 1], got '1.5'"),
     "sticky nan": (lambda _: ["--sticky", "nan"], "must be a number in [0, 1], got 'nan'"),
