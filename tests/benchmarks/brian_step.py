@@ -157,6 +157,13 @@ def game_features(checkpoint: Checkpoint, device: Memristor, n: int) -> np.ndarr
     return np.array(features)
 
 
+def random_features(active: float, n: int, n_features: int) -> np.ndarray:
+    """Independent positive features, a share of them active."""
+    rng = np.random.default_rng(0)
+    shape = (n, n_features)
+    return 0.05 * rng.exponential(size=shape) * (rng.random(shape) < active)
+
+
 def visited(p: LayerParameters, features: np.ndarray) -> int:
     """Synapses that the event code visits per step: of inputs active now or in the last step."""
     active = features > 0

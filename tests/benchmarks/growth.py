@@ -29,7 +29,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from mstpn.analysis.figures import COLOUR, GREY, styled
+from mstpn.analysis.style import COLOUR, GREY, styled
 from mstpn.bridge.play import STEP_DURATION
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.codegen import use_target
