@@ -20,7 +20,7 @@ import tempfile
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from brian2.units import mjoule
@@ -35,18 +35,11 @@ from mstpn.network.brian import LayerParameters
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
 from mstpn.network.replay import Replay, Replayed
+from mstpn.synapses.command_line import Parser, exit_status
 from mstpn.synapses.memristor import DEFAULT_DEVICE, UNIT_SYMBOLS, Memristor
 
 Array = NDArray[np.float64]
 CONSTANTS = [f.name for f in fields(Memristor) if "unit" in f.metadata]
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -61,7 +54,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--constant", required=True, choices=CONSTANTS, metavar="NAME")
     values = parser.add_mutually_exclusive_group(required=True)
-    values.add_argument("--values", type=float, nargs="+", metavar="V")
+    values.add_argument("--values", type=float, nargs="+", metavar="V", help="in its unit")
     values.add_argument("--range", type=value_range, dest="values", metavar="LOW:HIGH:N")
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
@@ -181,7 +174,8 @@ def table(result: dict[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Sweep, print, write; return the exit status."""
     options = parse_arguments(arguments)
-    try:
+
+    def work() -> None:
         use_target("cython")  # what it needs, a C++ replay needs too
         result = sweep(options)
         print(table(result))
@@ -189,13 +183,8 @@ def main(arguments: list[str] | None = None) -> int:
             atomic_write(options.csv, csv_text(result["rows"]).encode())
         if options.json is not None:
             atomic_write(options.json, json.dumps(result, indent=1).encode())
-    except (ValueError, OSError) as error:
-        print(f"sweep_device.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("sweep_device.py: stopped", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status("sweep_device.py", work)
 
 
 if __name__ == "__main__":

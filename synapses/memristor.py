@@ -380,7 +380,8 @@ _MAY_BE_ZERO_OR_NEGATIVE = ("bias_voltage_min", "decay_min", "conductance_min")
 
 
 def _sigmoid(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
-    return 1 / (1 + np.exp(-np.asarray((bias_voltage - half) / slope)))
+    with np.errstate(over="ignore"):  # 1 / inf is the right limit
+        return 1 / (1 + np.exp(-np.asarray((bias_voltage - half) / slope)))
 
 
 def _constant_fields() -> list[Any]:
