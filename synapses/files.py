@@ -43,7 +43,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
                 os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        if error.filename is None:  # as of a write on a full disk
+        if error.errno is not None and error.filename is None:  # as of a write on a full disk
             error.filename = str(path)
         raise
     finally:
