@@ -33,7 +33,7 @@ from mstpn.bridge.play import STEP_DURATION, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
-from mstpn.synapses.command_line import Parser, integer
+from mstpn.synapses.command_line import Parser, exit_status, integer
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
@@ -248,7 +248,8 @@ def write_figure(games: list[Game], options: argparse.Namespace) -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Play, write, draw, print; return the exit status."""
     options = parse_arguments(arguments)
-    try:
+
+    def work() -> None:
         use_target(options.target)
         load_checkpoint(options.checkpoint)
         Memristor.from_file(options.device)
@@ -260,13 +261,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json is not None:
             content = {"levels": rows, "games": [asdict(g) for g in games]}
             atomic_write(options.json, json.dumps(content, indent=1).encode())
-    except (ValueError, OSError) as error:
-        print(f"robustness.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"robustness.py: stopped, finished games are in {options.out}", file=sys.stderr)
-        return 130
-    return 0
+
+    stopped = f"stopped, finished games are in {options.out}"
+    return exit_status("robustness.py", work, stopped)
 
 
 if __name__ == "__main__":

@@ -226,8 +226,7 @@ class MSTPNNetwork:
             )
         if not np.isfinite(features).all():
             raise ValueError("features must be finite, got NaN or infinity")
-        if not self._active:
-            self._prepare()
+        self.prepare()
         z, h = self._z, self._h
         self._z_last[:] = z
         n_features = self.parameters.n_features

@@ -57,7 +57,8 @@ class Saturation:
         self.counts[1] += (size > self._largest).sum(), size.size
         low, high = self._window
         variables = self._network.synapses.variables
-        total = variables["W"].get_value() + variables["F"].get_value()
+        parts = [variables[name].get_value() for name in ("W", "F", "F_slow") if name in variables]
+        total = np.sum(parts, axis=0)
         limited = self._network.parameters.limits is not None
         outside = (total <= low) | (total >= high) if limited else (total < low) | (total > high)
         self.counts[2] += outside.sum(), total.size

@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def exit_status(program: str, work: Callable[[], object]) -> int:
+def exit_status(program: str, work: Callable[[], object], stopped: str = "stopped") -> int:
     """Do the work of a program; what was wrong with its input is one line on stderr.
 
     Parameters
@@ -26,6 +26,8 @@ def exit_status(program: str, work: Callable[[], object]) -> int:
         Its name, which the line begins with.
     work : callable
         A ValueError or OSError that it raises is the user's to mend.
+    stopped : str
+        What is said after Ctrl-C.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def exit_status(program: str, work: Callable[[], object]) -> int:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{program}: stopped", file=sys.stderr)
+        print(f"{program}: {stopped}", file=sys.stderr)
         return 130
     return 0
 
