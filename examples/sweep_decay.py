@@ -3,7 +3,8 @@
     python examples/sweep_decay.py --ranges 0:0 0.08:0.92 --seeds 2 --total-steps 2000000
 
 Needs `pip install 'mstpn[train,sweep]'`. Every agent is one task in a folder of its own;
-the same command again goes on where the last one stopped. On a cluster (`--address`) the
+the same command again goes on where the last one stopped, and with `--report-only` it writes
+the table and the figure of what is there so far. On a cluster (`--address`) the
 output folder must be on a disk that all machines share. Options that this program does not
 know are those of `python -m mstpn.network.train`.
 
@@ -38,8 +39,16 @@ class Cell:
     """One agent of the grid."""
 
     options: Options
-    status: str = "missing"
     error: str = ""
+
+    @property
+    def status(self) -> str:
+        """Whether it is finished, failed, stopped (or still at it), or missing."""
+        if self.steps >= self.options.total_steps:
+            return "finished"
+        if self.error:
+            return "failed"
+        return "stopped" if self.steps else "missing"
 
     @property
     def folder(self) -> Path:
@@ -76,10 +85,12 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, li
         description="Train agents over ranges of Lambda and seeds as Ray tasks."
     )
     parser.add_argument("--ranges", type=decay_range, nargs="+", metavar="LOW:HIGH")
-    parser.add_argument("--seeds", type=int, default=16, help="agents per range, seeds 0, 1, ...")
+    parser.add_argument("--seeds", type=int, default=16, help="agents per range")
+    parser.add_argument("--first-seed", type=int, default=0, help="of each range's first agent")
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
     parser.add_argument("--address", help="of a Ray cluster; without it this machine")
     parser.add_argument("--cpus-per-agent", type=int, default=1)
+    parser.add_argument("--report-only", action="store_true", help="train nothing")
     parser.add_argument("--json", type=Path, metavar="PATH", help="the table of cells")
     options, rest = parser.parse_known_args(arguments)
     options.ranges = options.ranges or [decay_range(text) for text in DEFAULT_RANGES]
@@ -92,7 +103,7 @@ def grid(options: argparse.Namespace, rest: list[str]) -> list[Cell]:
     """All cells, their options checked."""
     cells = []
     for low, high in options.ranges:
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             folder = (options.out / f"decay_{low:g}_{high:g}" / f"seed_{seed}").resolve()
             mine = ["--out", str(folder), "--seed", str(seed)]
             mine += ["--decay-min", str(low), "--decay-max", str(high)]
@@ -122,7 +133,7 @@ def run(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:
         for k, cell in enumerate(cells)
         if cell.steps < cell.options.total_steps
     }
-    done = [Cell(c.options, "finished") for c in cells]
+    done = list(cells)
     total = sum(c.options.total_steps for c in cells)
     with tqdm(total=total, unit="step", disable=None) as bar:
         waiting = list(todo)
@@ -142,9 +153,8 @@ def outcome(reference: Any, cell: Cell) -> Cell:
         ray.get(reference)
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
-        return Cell(cell.options, "failed", str(cause).splitlines()[0])
-    finished = cell.steps >= cell.options.total_steps
-    return Cell(cell.options, "finished" if finished else "stopped")
+        return Cell(cell.options, str(cause).splitlines()[0])
+    return cell
 
 
 def curve(cell: Cell) -> list[CurvePoint]:
@@ -189,9 +199,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, write, print; 1 if an agent failed."""
     started = time.monotonic()
     options, rest = parse_arguments(arguments)
-    cells = run(grid(options, rest), options)
+    cells = grid(options, rest)
+    if not options.report_only:
+        cells = run(cells, options)
     write_results(cells, options.out, options.json)
-    counts = {s: sum(c.status == s for c in cells) for s in ("finished", "stopped", "failed")}
+    states = ("finished", "stopped", "failed", "missing")
+    counts = {s: sum(c.status == s for c in cells) for s in states}
     print(
         ", ".join(f"{n} {status}" for status, n in counts.items())
         + f" after {(time.monotonic() - started) / 60:.1f} min; results in {options.out}"

@@ -41,7 +41,7 @@ def test_a_failed_agent_does_not_stop_the_rest_and_is_made_up_for(tmp_path: Path
     first = sweep(tmp_path, "--total-steps", "32")
     assert first.returncode == 1, first.stderr
     assert statuses(tmp_path) == [("failed", "0"), ("finished", "32")]
-    assert "1 finished, 0 stopped, 1 failed" in first.stdout
+    assert "1 finished, 0 stopped, 1 failed, 0 missing" in first.stdout
     assert "state.safetensors" in first.stdout
     finished = tmp_path / "decay_0.08_0.92/seed_0/state.safetensors"
     written = finished.stat().st_mtime_ns
@@ -62,6 +62,20 @@ def test_a_failed_agent_does_not_stop_the_rest_and_is_made_up_for(tmp_path: Path
         CurvePoint(0.08, 0.92, 0, 32, -19.0),
     ]
     assert plt.imread(tmp_path / "figure_4b.png").shape == (600, 900, 4)
+
+
+def test_a_report_of_what_is_there_trains_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "decay_0_0/seed_7"
+    folder.mkdir(parents=True)
+    records = [{"step": 16, "mean_return": -20.5}, {"step": 24, "evaluation": -21.0}]
+    unfinished_line = '{"step": 32, "mean'
+    lines = [json.dumps(r) + "\n" for r in records]
+    (folder / "log.jsonl").write_text("".join(lines) + unfinished_line)
+    done = sweep(tmp_path, "--total-steps", "32", "--first-seed", "7", "--report-only")
+    assert done.returncode == 0, done.stderr
+    assert statuses(tmp_path) == [("stopped", "24"), ("missing", "0")]
+    assert read_curves(tmp_path / "curves.csv") == [CurvePoint(0, 0, 7, 16, -20.5)]
+    assert [p.name for p in folder.iterdir()] == ["log.jsonl"]
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,9 @@ def shares(trainer: Trainer) -> dict[str, float]:
     return found | {"rest": 1 - sum(found.values())}
 
 
-def eager(self: STHebbLayer, x: Any, state: Any, keep: Any, *, fused: bool = False) -> Any:
+def eager(self: STHebbLayer, *arguments: Any, **keywords: Any) -> Any:
     """The layer without its kernel."""
-    return ORIGINAL(self, x, state, keep, fused=False)
+    return ORIGINAL(self, *arguments, **keywords | {"fused": False})
 
 
 ORIGINAL = STHebbLayer.forward
