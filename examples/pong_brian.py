@@ -396,7 +396,7 @@ def write_json(
     summary = {
         "synapses": int(checkpoint.tensors["layer.weight"].size),
         "mean_return": float(np.mean([r.score for r in records])),
-        "checkpoint": str(options.checkpoint),
+        "checkpoint": options.checkpoint.name,
         "device": device.name,
         "bias": options.bias,
         "sticky": options.sticky,

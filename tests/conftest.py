@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import oracles
 import pytest
 from brian2.units import joule, second, siemens, volt
@@ -10,6 +12,13 @@ from mstpn.synapses.memristor import Memristor
 def target() -> str:
     """NumPy unless a test says Cython: small networks are not worth a compiler's time."""
     return use_target("numpy")
+
+
+@pytest.fixture(autouse=True)
+def target_again() -> Iterator[None]:
+    """What a test or an example chooses holds for that test only."""
+    yield
+    use_target("numpy")
 
 
 @pytest.fixture(scope="session")

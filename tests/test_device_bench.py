@@ -1,6 +1,5 @@
 """Measurements on simulated devices: what they find is what the devices were given."""
 
-import importlib.util
 import json
 import math
 import re
@@ -12,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import oracles
 import pytest
+import scripts
 from brian2.units import (
     Quantity,
     joule,
@@ -34,7 +34,6 @@ from mstpn.synapses.bench import Decay
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
 Array = NDArray[np.float64]
-EXAMPLE = Path(__file__).parents[1] / "examples/device_bench.py"
 FIGURES = {
     *("2a_sweep", "2c_set", "2d_pulses", "2e_weights", "2f_rounds"),
     *("3a_repeats", "3b_update", "3c_energy", "3d_decay", "3e_sigmoid"),
@@ -235,12 +234,7 @@ def test_a_draw_returns_what_it_drew(report: BenchReport, device: Memristor) -> 
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("device_bench", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("device_bench")
 
 
 def test_the_command_writes_all_figures_and_the_page(

@@ -4,7 +4,6 @@ The data are made here from the laws as they are written in the device file's co
 nothing of the package.
 """
 
-import importlib.util
 import json
 import re
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scripts
 from brian2.units import DimensionMismatchError, nsiemens, second, volt
 from numpy.typing import NDArray
 from scipy.stats import binom, t
@@ -32,7 +32,6 @@ from mstpn.analysis.measurements import (
 )
 from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
 
-EXAMPLE = Path(__file__).parents[1] / "examples/fit_device.py"
 STEP = 0.05  # s
 TRUE = {  # SI units
     "bias_power": 0.5**2 * 15e-9,
@@ -103,16 +102,6 @@ def fitted(folder: Path, tables: Mapping[str, Columns], base: Path = DEFAULT_DEV
         name: read_measurements(path, FILES[name]) for name, path in written(folder, tables).items()
     }
     return fit_device(base, **read, step_duration=STEP * second)
-
-
-def edited(folder: Path, **values: float) -> Path:
-    text = DEFAULT_DEVICE.read_text()
-    for name, value in values.items():
-        text, n = re.subn(rf"(\[{name}\]\nvalue = )[\d.]+", rf"\g<1>{value}", text)
-        assert n == 1
-    path = folder / "base.toml"
-    path.write_text(text)
-    return path
 
 
 def test_noiseless_data_give_the_constants_back(tmp_path: Path) -> None:
@@ -457,7 +446,7 @@ TOGETHER = "no device can have the constants together: "
 
 
 def test_constants_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
-    base = edited(tmp_path, conductance_min=20.0)
+    base = scripts.device_file(tmp_path, conductance_min=20.0)
     with pytest.raises(DeviceError) as error:
         fitted(tmp_path, {"power": made()["power"]}, base)
     assert str(error.value) == (
@@ -479,12 +468,7 @@ def test_wrong_arguments_are_refused() -> None:
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fit_device", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("fit_device")
 
 
 def test_command(example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -538,11 +522,5 @@ def test_bad_input_ends_with_one_line_and_status_2(
 ) -> None:
     power, out = written(tmp_path, {"power": made()["power"]})["power"], tmp_path / "mine.toml"
     filled = [a.format(power=power, out=out) for a in arguments]
-    try:
-        status = example.main([*filled, f"--out={out}"])
-    except SystemExit as stop:
-        status = stop.code
-    assert status == 2
-    assert message in (said := capsys.readouterr().err)
-    assert said.count("\n") == 1
+    assert message in scripts.refusal(example, [*filled, f"--out={out}"], capsys)
     assert not out.exists()

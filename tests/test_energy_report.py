@@ -1,6 +1,5 @@
 """The report as its users run it: the paper's numbers, a page with its figures, one-line errors."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -8,11 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scripts
 from brian2.units import second
 
 from mstpn.analysis.ledger import ledger, save
@@ -29,12 +28,7 @@ FIGURES = {
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("energy_report", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("energy_report")
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +50,6 @@ def game(tmp_path_factory: pytest.TempPathFactory, device: Memristor) -> Path:
     )
     path = tmp_path_factory.mktemp("game") / "game.nc"
     save(ledger(recording, device, trained(recording, device).bias_voltage), path)
-    return path
-
-
-def edited(folder: Path, **values: float) -> Path:
-    """A device file with other values."""
-    text = DEFAULT_DEVICE.read_text()
-    for name, value in values.items():
-        text, n = re.subn(rf"(\[{name}\]\nvalue = )[\d.]+", rf"\g<1>{value}", text)
-        assert n == 1
-    path = folder / "device.toml"
-    path.write_text(text)
     return path
 
 
@@ -97,7 +80,7 @@ def test_the_papers_arithmetic(tmp_path: Path) -> None:
 def test_the_papers_arithmetic_follows_the_device_file(
     example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    device = edited(tmp_path, bias_power=8.6)
+    device = scripts.device_file(tmp_path, bias_power=8.6)
     arguments = ["--paper-check", "--device", str(device), "--json", str(tmp_path / "c.json")]
     assert example.main(arguments) == 0
     found = json.loads((tmp_path / "c.json").read_text())
@@ -188,7 +171,7 @@ def test_one_constant_of_the_device_file_moves_its_term(
     report: Path,
     tmp_path: Path,
 ) -> None:
-    device = edited(tmp_path, **{name: value})
+    device = scripts.device_file(tmp_path, **{name: value})
     out = tmp_path / "out"
     arguments = ["--load", str(game), "--device", str(device), "--out", str(out), "--samples", "1"]
     assert example.main([*arguments, "--json", str(tmp_path / "n.json")]) == 0
@@ -276,7 +259,8 @@ def test_bad_input_ends_with_one_line_and_status_2(
     case: str, example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make, message = BAD_INPUT[case]
-    check_refused(example, ["--out", str(tmp_path / "out"), *make(tmp_path)], message, capsys)
+    arguments = ["--out", str(tmp_path / "out"), *make(tmp_path)]
+    assert message in scripts.refusal(example, arguments, capsys)
     assert not (tmp_path / "out").exists()
 
 
@@ -296,20 +280,6 @@ def test_what_the_game_cannot_give_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "out"
-    check_refused(example, ["--load", str(game), "--out", str(out), *arguments], message, capsys)
+    arguments = ["--load", str(game), "--out", str(out), *arguments]
+    assert message in scripts.refusal(example, arguments, capsys)
     assert not out.exists()
-
-
-def check_refused(
-    example: ModuleType, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status: Any
-    try:
-        status = example.main(arguments)
-    except SystemExit as stop:
-        status = stop.code
-    printed = capsys.readouterr()
-    assert status == 2
-    assert message in printed.err
-    assert printed.err.count("\n") == 1
-    assert not printed.out

@@ -1,6 +1,5 @@
 """The registry of GPU baselines against the paper's constants, and the script that measures one."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scripts
 import torch
 from brian2.units import mjoule, pjoule, second
 
 from mstpn.analysis.constants import DataError, sourced
 from mstpn.analysis.gpu import baselines, paper_game
 
-SCRIPT = Path(__file__).parents[1] / "examples/gpu_energy.py"
 PER_UPDATE_PJ = {
     # 3.9 or 6.0 pJ per bit; W, Lambda, Gamma, F in and F out
     "stream_hbm2_fp16": 312,
@@ -99,12 +98,7 @@ def test_bad_constants_are_refused_by_name(change: dict[str, Any], message: str)
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gpu_energy", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("gpu_energy")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA GPU")

@@ -1,6 +1,5 @@
 """The example as its users run it: whole games, files, and one-line errors."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import oracles
 import pytest
+import scripts
 import xarray as xr
 from brian2 import prefs
 from PIL import Image
@@ -35,12 +35,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples/pong_brian.py"
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pong_brian", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("pong_brian")
 
 
 def test_a_whole_game_on_the_shipped_checkpoint(numbers: oracles.Device, tmp_path: Path) -> None:
@@ -313,15 +308,10 @@ def test_bad_input_ends_with_one_line_and_status_2(
     arguments = make(tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     wanted = tmp_path / "result.json"
-    try:
-        status = example.main(["--target", "numpy", "--json", str(wanted), *arguments])
-    except SystemExit as stop:
-        status = stop.code
-    printed = capsys.readouterr()
-    assert status == 2
-    assert message in printed.err
-    assert printed.err.count("\n") == 1
-    assert not printed.out
+    said = scripts.refusal(
+        example, ["--target", "numpy", "--json", str(wanted), *arguments], capsys
+    )
+    assert message in said
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 

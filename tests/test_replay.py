@@ -3,7 +3,6 @@
 Brian2's device is of the whole process, so whatever is C++ standalone runs in one of its own.
 """
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scripts
 from brian2 import get_device, ms, nsiemens, nwatt, us, volt
 from brian2.devices.device import RuntimeDevice
 
@@ -142,22 +142,11 @@ def test_the_sweep_moves_the_bias_energy_as_it_must(tmp_path: Path, device: Memr
 def test_bad_input_ends_with_one_line(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = importlib.util.spec_from_file_location("sweep_device", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
     columns = 30 if "read_voltage" in arguments else 2592
     np.save(tmp_path / "x.npy", np.zeros((3, columns)))
-    try:
-        status = example.main(["--load", str(tmp_path / "x.npy"), *arguments])
-    except SystemExit as stop:
-        status = stop.code
-    printed = capsys.readouterr()
-    assert status == 2
-    assert message in printed.err
-    assert printed.err.count("\n") == 1
-    assert not printed.out
+    example = scripts.load("sweep_device")
+    said = scripts.refusal(example, ["--load", str(tmp_path / "x.npy"), *arguments], capsys)
+    assert message in said
     assert isinstance(get_device(), RuntimeDevice)
 
 

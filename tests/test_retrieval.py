@@ -1,7 +1,6 @@
 """Associative retrieval: the task, its training, and the shipped networks on Brian2."""
 
 import csv
-import importlib.util
 import json
 import math
 from collections import Counter
@@ -11,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import oracles
 import pytest
+import scripts
 import torch
 from brian2.units import joule, second, volt
 
@@ -21,20 +21,14 @@ from mstpn.network.retrieval import Associator, RetrievalOptions, Task, unbound_
 from mstpn.network.train_retrieval import CHECK_EVERY, RetrievalPoint, draw_sequences, train
 from mstpn.synapses.memristor import Memristor
 
-EXAMPLE = Path(__file__).parents[1] / "examples/associative_retrieval.py"
-SHIPPED = EXAMPLE.with_name("retrieval")
+SHIPPED = scripts.FOLDER / "retrieval"
 STEP = 1 / 15 * second
 TINY = RetrievalOptions(pairs=2, keys=5, values=4, hidden=12, embedding=6, steps=150, batch=32)
 
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("associative_retrieval", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("associative_retrieval")
 
 
 def shipped(name: str) -> Checkpoint:

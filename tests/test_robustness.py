@@ -1,6 +1,5 @@
 """The table and figure of games on devices that are not ideal, and the program that plays them."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scripts
 import torch
 from brian2.units import joule
 
@@ -30,14 +30,8 @@ SHIPPED = Path(__file__).parents[1] / "bridge/checkpoints/pong_robustness.csv"
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("robustness", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "robustness", module)
-    spec.loader.exec_module(module)
-    return module
+def example() -> ModuleType:
+    return scripts.load("robustness")
 
 
 def pretended(cell: Any, _options: Any = None) -> Game:
@@ -161,14 +155,8 @@ def test_bad_input_ends_with_one_line_and_status_2(
 ) -> None:
     arguments, message = BAD_INPUT[case]
     out = tmp_path / "games.csv"
-    try:
-        status = example.main(["--target", "numpy", "--out", str(out), *arguments])
-    except SystemExit as stop:
-        status = stop.code
-    printed = capsys.readouterr()
-    assert status == 2
-    assert message in printed.err
-    assert printed.err.count("\n") == 1
+    said = scripts.refusal(example, ["--target", "numpy", "--out", str(out), *arguments], capsys)
+    assert message in said
     assert not list(tmp_path.iterdir())
 
 

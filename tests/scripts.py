@@ -1,0 +1,49 @@
+"""Run the examples in this process."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mstpn.synapses.memristor import DEFAULT_DEVICE
+
+FOLDER = Path(__file__).parents[1] / "examples"
+
+
+def load(name: str) -> ModuleType:
+    """Import an example by the name of its file."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # dataclasses look their own module up
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def refusal(example: ModuleType, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run an example that must end with status 2 and one line; return that line."""
+    try:
+        status = example.main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.err.count("\n") == 1
+    assert not printed.out
+    return printed.err
+
+
+def device_file(folder: Path, **values: float) -> Path:
+    """The shipped device with other values."""
+    text = DEFAULT_DEVICE.read_text()
+    for name, value in values.items():
+        text, n = re.subn(rf"(\[{name}\]\nvalue = )[\d.]+", rf"\g<1>{value}", text)
+        assert n == 1
+    path = folder / "device.toml"
+    path.write_text(text)
+    return path
