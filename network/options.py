@@ -37,7 +37,9 @@ class Options:
 
     out: str = _option("runs/pong", "folder of the training")
     resume: bool = _option(False, "go on with the training in the folder")
-    initial: str = _option("", "checkpoint to start from, random weights if absent")
+    initial: str = _option(
+        "", "checkpoint to start from, its Lambda moved into the range; random if absent"
+    )
     seed: int = _option(0, "of every random draw")
     device: str = _option("cpu", "cpu or cuda")
     total_steps: int = _option(4_000_000, "agent steps")

@@ -17,7 +17,7 @@ import json
 import signal
 import time
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +88,18 @@ class Trainer:
         self.game_return = np.zeros(o.n_envs)
 
     def _start_from(self, path: Path) -> None:
-        checkpoint = load_checkpoint(path)
-        if checkpoint.config != self.net.config:
+        checkpoint, config = load_checkpoint(path), self.net.config
+        low, high = config.decay_min, config.decay_max
+        if replace(checkpoint.config, decay_min=low, decay_max=high) != config:
             raise ValueError(
-                f"initial: {path} must be of the same network, {self.net.config}, "
-                f"got {checkpoint.config}"
+                f"initial: {path} must be of the same network, {config}, but for the range of "
+                f"Lambda, got {checkpoint.config}"
             )
+        if checkpoint.config != config:
+            margin = 0.02 * (high - low)  # at the very end of its range Lambda has no gradient
+            decay = checkpoint.tensors["layer.decay"].clip(low + margin, high - margin)
+            tensors = checkpoint.tensors | {"layer.decay": decay}
+            checkpoint = replace(checkpoint, config=config, tensors=tensors)
         self.net = checkpoint.twin()
 
     def run(self) -> None:

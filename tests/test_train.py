@@ -80,6 +80,26 @@ def test_resumed_training_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
     assert float(after["adam.0.step"]) == 24
 
 
+def test_training_goes_on_from_the_weights_of_another_range_of_decay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "a", "--total-steps", "32", "--decay-min", "0.05", "--decay-max", "0.5")
+    path = tmp_path / "a/last.safetensors"
+    start, same = load_file(path), ("--decay-min", "0.05", "--decay-max", "0.5")
+    for arguments, low, high in ((same, 0.05, 0.5), ((), 0.08 + 0.0168, 0.92 - 0.0168)):
+        options, _ = parse_options(["--out", str(tmp_path / "b"), *TINY, *arguments])
+        net = train.Trainer(replace(options, initial=str(path))).net
+        # logit and sigmoid in float32 move Lambda by some 1e-7 / 0.02
+        expected = start["layer.decay"].clip(low, high)
+        np.testing.assert_allclose(net.layer.decay.detach(), expected, atol=1e-6)
+        np.testing.assert_array_equal(net.layer.weight.detach(), start["layer.weight"])
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path / "c", "--initial", str(path), "--n-hidden", "8")
+    assert stop.value.code == 2
+    assert "must be of the same network" in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
+
+
 def test_evaluations_are_logged_and_choose_the_best(tmp_path: Path) -> None:
     arguments = ("--total-steps", "64", "--evaluation-steps", "32", "--evaluation-games", "2")
     run(tmp_path, *arguments, "--json", str(tmp_path / "summary.json"))
