@@ -66,6 +66,7 @@ class Trainer:
             o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits
         )
         self.net = MSTPN(config)
+        self.initial: dict[str, Any] | None = None
         if o.initial and not o.resume:
             self._start_from(Path(o.initial))
         self.net.to(self.device)
@@ -101,6 +102,7 @@ class Trainer:
             tensors = checkpoint.tensors | {"layer.decay": decay}
             checkpoint = replace(checkpoint, config=config, tensors=tensors)
         self.net = checkpoint.twin()
+        self.initial = checkpoint.metadata.get("training")
 
     def run(self) -> None:
         """Train until `total_steps`, saving every `save_minutes` and at the end.
@@ -259,6 +261,7 @@ class Trainer:
             "steps": self.step,
             "seconds": self.elapsed,
             "mean_return_last_100": self.mean_return(),
+            "initial": self.initial,
         }
 
     def _save(self) -> None:
@@ -275,6 +278,7 @@ class Trainer:
             "returns": list(self.returns),
             "history": self.history,
             "options": asdict(self.options),
+            "initial": self.initial,
         }
         metadata = {"trainer": json.dumps(scalars)}
         atomic_write(self.folder / "state.safetensors", save(tensors, metadata))
@@ -309,6 +313,7 @@ class Trainer:
         ):
             self.best = -np.inf
         self.returns.extend(scalars["returns"])
+        self.initial = scalars.get("initial")
         self.history = [*scalars["history"], *self.history]
         self.history[-1]["from_step"] = self.step
         self.generator.manual_seed(self.options.seed + self.step)

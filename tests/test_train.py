@@ -93,6 +93,10 @@ def test_training_goes_on_from_the_weights_of_another_range_of_decay(
         expected = start["layer.decay"].clip(low, high)
         np.testing.assert_allclose(net.layer.decay.detach(), expected, atol=1e-6)
         np.testing.assert_array_equal(net.layer.weight.detach(), start["layer.weight"])
+    run(tmp_path / "b", "--total-steps", "16", "--initial", str(path))
+    run(tmp_path / "b", "--total-steps", "32", "--initial", str(path), "--resume")
+    made = load_checkpoint(tmp_path / "b/last.safetensors").metadata["training"]
+    assert made["initial"] == load_checkpoint(path).metadata["training"]
     with pytest.raises(SystemExit) as stop:
         run(tmp_path / "c", "--initial", str(path), "--n-hidden", "8")
     assert stop.value.code == 2
