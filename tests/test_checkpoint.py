@@ -11,7 +11,7 @@ import torch
 from brian2.units import nsiemens, volt
 from safetensors.numpy import load_file, save_file
 
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT, STICKY_CHECKPOINT
 from mstpn.bridge.conversion import bias_voltages, conductances, layer_parameters
 from mstpn.network.checkpoint import (
     CheckpointError,
@@ -161,8 +161,9 @@ def test_values_outside_the_device_are_refused_by_name(path: Path, device: Memri
         layer_parameters(checkpoint, device)
 
 
-def test_shipped_checkpoint_fits_the_device(device: Memristor) -> None:
-    checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
+@pytest.mark.parametrize("shipped", [DEFAULT_CHECKPOINT, STICKY_CHECKPOINT])
+def test_shipped_checkpoints_fit_the_device(shipped: Path, device: Memristor) -> None:
+    checkpoint = load_checkpoint(shipped)
     p = layer_parameters(checkpoint, device)
     assert p.weight.size == 169_984
     assert checkpoint.config.decay_min == device.decay_min
