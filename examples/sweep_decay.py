@@ -16,6 +16,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,12 @@ class Cell:
     @property
     def status(self) -> str:
         """Whether it is finished, failed, stopped (or still at it), or missing."""
-        if self.steps >= self.options.total_steps:
+        steps = self.steps
+        if steps >= self.options.total_steps:
             return "finished"
         if self.error:
             return "failed"
-        return "stopped" if self.steps else "missing"
+        return "stopped" if steps else "missing"
 
     @property
     def folder(self) -> Path:
@@ -67,7 +69,8 @@ class Cell:
     @property
     def steps(self) -> int:
         """Agent steps so far."""
-        return int(self.records[-1]["step"]) if self.records else 0
+        records = self.records
+        return int(records[-1]["step"]) if records else 0
 
 
 def decay_range(text: str) -> tuple[float, float]:
@@ -170,7 +173,8 @@ def curve(cell: Cell) -> list[CurvePoint]:
 
 def write_results(cells: list[Cell], folder: Path, json_path: Path | None) -> None:
     """`curves.csv`, `cells.csv`, `figure_4b.png` and the table on the terminal."""
-    points = [point for cell in cells for point in curve(cell)]
+    curves = [curve(cell) for cell in cells]
+    points = [point for mine in curves for point in mine]
     atomic_write(folder / "curves.csv", csv_text([asdict(p) for p in points]).encode())
     rows: list[dict[str, object]] = [
         {
@@ -179,10 +183,10 @@ def write_results(cells: list[Cell], folder: Path, json_path: Path | None) -> No
             "seed": c.options.seed,
             "status": c.status,
             "steps": c.steps,
-            "mean_return": mine[-1].mean_return if (mine := curve(c)) else "",
+            "mean_return": mine[-1].mean_return if mine else "",
             "error": c.error,
         }
-        for c in cells
+        for c, mine in zip(cells, curves, strict=True)
     ]
     atomic_write(folder / "cells.csv", csv_text(rows).encode())
     if json_path is not None:
@@ -203,10 +207,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.report_only:
         cells = run(cells, options)
     write_results(cells, options.out, options.json)
+    counts = Counter(c.status for c in cells)
     states = ("finished", "stopped", "failed", "missing")
-    counts = {s: sum(c.status == s for c in cells) for s in states}
     print(
-        ", ".join(f"{n} {status}" for status, n in counts.items())
+        ", ".join(f"{counts[status]} {status}" for status in states)
         + f" after {(time.monotonic() - started) / 60:.1f} min; results in {options.out}"
     )
     return 1 if counts["failed"] else 0

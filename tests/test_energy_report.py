@@ -19,7 +19,7 @@ from mstpn.analysis.protocols import trained
 from mstpn.analysis.recording import Recording
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
-EXAMPLE = Path(__file__).parents[1] / "examples/energy_report.py"
+EXAMPLE = scripts.FOLDER / "energy_report.py"
 FIGURES = {
     *("4c_trace", "4d_zoom", "4e_pulse_energy", "4f_bias_power", "4g_energy_over_time"),
     *("4h_histograms", "4i_per_synapse", "ratios", "break_even"),

@@ -30,7 +30,7 @@ from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
-EXAMPLE = Path(__file__).parents[1] / "examples/pong_brian.py"
+EXAMPLE = scripts.FOLDER / "pong_brian.py"
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from mstpn.network.replay import Replay
 from mstpn.synapses.memristor import DeviceError, Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
-EXAMPLE = Path(__file__).parents[1] / "examples/sweep_device.py"
+EXAMPLE = scripts.FOLDER / "sweep_device.py"
 T_STEP, N_FEATURES, N_HIDDEN, N_STEPS = 50 * ms, 30, 7, 60
 CHANGES: dict[str, dict[str, Any]] = {
     "none": {},

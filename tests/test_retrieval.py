@@ -277,12 +277,7 @@ def test_the_example_trains_answers_draws_and_goes_on(
 def test_bad_options_end_with_one_line(
     example: ModuleType, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        example.main(words)
-    assert stop.value.code == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert error.endswith(f": {said}\n")
+    assert scripts.refusal(example, words, capsys).endswith(f": {said}\n")
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:

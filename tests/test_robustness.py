@@ -25,7 +25,7 @@ from mstpn.network.twin import MSTPN, TwinConfig
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 
-EXAMPLE = Path(__file__).parents[1] / "examples/robustness.py"
+EXAMPLE = scripts.FOLDER / "robustness.py"
 SHIPPED = Path(__file__).parents[1] / "bridge/checkpoints/pong_robustness.csv"
 
 

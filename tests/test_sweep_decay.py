@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scripts
 
 from mstpn.analysis.learning_curves import (
     CurvePoint,
@@ -19,7 +20,7 @@ from mstpn.analysis.learning_curves import (
 from mstpn.analysis.tidy import csv_text
 from mstpn.network.checkpoint import load_checkpoint
 
-SCRIPT = Path(__file__).parents[1] / "examples/sweep_decay.py"
+SCRIPT = scripts.FOLDER / "sweep_decay.py"
 
 
 def sweep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
