@@ -60,6 +60,14 @@ class Options:
     activity_penalty: float = _option(
         0.0, "weight of the mean conv feature in the loss, reached linearly"
     )
+    tracking_penalty: float = _option(
+        0.0, "of the paddle's distance from a near ball, falling linearly to 0"
+    )
+    position_coefficient: float = _option(
+        0.0, "weight of the error in the positions of ball and paddle that a head predicts from h"
+    )
+    pixel_zero: float = _option(0.0, "grey level that the front-end takes for 0")
+    pixel_unit: float = _option(255.0, "grey levels that the front-end takes for 1")
 
     n_hidden: int = _option(64, "units of the m-STPN layer")
     normalisation: str = _option(
@@ -93,11 +101,11 @@ class Options:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("seed", "evaluation_steps"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
-        for name in ("learning_rate", "gradient_clip", "save_minutes"):
+        for name in ("learning_rate", "gradient_clip", "pixel_unit", "save_minutes"):
             self._require(name, getattr(self, name) > 0, "positive")
         for name in ("discount", "gae_lambda", "clip", "sticky"):
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
-        for name in SPREADS:
+        for name in ("tracking_penalty", "position_coefficient", *SPREADS):
             self._require(name, 0 <= getattr(self, name) < float("inf"), "at least 0 and finite")
         self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
         self._require("device", self.device in ("cpu", "cuda"), "cpu or cuda")
@@ -154,8 +162,8 @@ class Options:
 
 MAY_CHANGE = frozenset(
     {"out", "resume", "initial", "device", "total_steps", "sticky", "learning_rate"}
-    | {*SPREADS, "entropy_coefficient"}
-    | {"activity_penalty", "evaluation_steps", "evaluation_games", "save_minutes", "json"}
+    | {*SPREADS, "entropy_coefficient", "activity_penalty", "tracking_penalty"}
+    | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}
 )
 """Options that a resumed training may have otherwise than the stopped one."""
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mstpn.network.options import Options
+from mstpn.network.positions import PositionHead
 from mstpn.network.twin import MSTPN, CycleNoise, State
 
 __all__ = ["Rollout", "advantages", "losses", "total_loss"]
@@ -32,6 +33,8 @@ class Rollout:
         1 where the game ended with that step.
     noise : CycleNoise, optional
         Of the updates, from step 0 of the rollout.
+    positions : Tensor, (T, B, 9), optional
+        What a position head is to predict.
     """
 
     state: State
@@ -43,6 +46,7 @@ class Rollout:
     rewards: Tensor
     done: Tensor
     noise: CycleNoise | None = None
+    positions: Tensor | None = None
 
     def noise_of(self, which: Tensor | slice) -> CycleNoise | None:
         """That of some of the games."""
@@ -71,7 +75,12 @@ def advantages(rollout: Rollout, next_value: Tensor, discount: float, gae_lambda
 
 
 def losses(
-    net: MSTPN, rollout: Rollout, advantage: Tensor, which: Tensor, options: Options
+    net: MSTPN,
+    rollout: Rollout,
+    advantage: Tensor,
+    which: Tensor,
+    options: Options,
+    position_head: PositionHead | None = None,
 ) -> dict[str, Tensor]:
     """Terms of the loss for whole sequences of some of the games.
 
@@ -84,6 +93,8 @@ def losses(
         Indices of games.
     options : Options
         `algorithm` and `clip`.
+    position_head : PositionHead, optional
+        If the rollout has `positions`.
     """
     frames = rollout.frames[:, which]
     x = net.front_end(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
@@ -102,13 +113,16 @@ def losses(
         policy = -torch.min(advantage * ratio, advantage * clipped).mean()
     else:
         policy = -(advantage * chosen).mean()
-    return {
+    terms = {
         "policy": policy,
         "value": 0.5 * functional.mse_loss(values, target),
         "entropy": -(log_probs * log_probs.exp()).sum(2).mean(),
         "mean_feature": x.mean(),
         "active_fraction": (x.detach() > 0).float().mean(),
     }
+    if position_head is not None and rollout.positions is not None:
+        terms["position"] = position_head.error(h, rollout.positions[:, which])
+    return terms
 
 
 def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> Tensor:
@@ -117,5 +131,6 @@ def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> T
         terms["policy"]
         + options.value_coefficient * terms["value"]
         - options.entropy_coefficient * terms["entropy"]
+        + options.position_coefficient * terms.get("position", 0)
         + options.activity_penalty * progress * terms["mean_feature"]
     )

@@ -12,6 +12,7 @@ The folder gets `last` and `best` (by greedy evaluation games) as checkpoints, t
 curve continue; the games start anew, from seeds that follow from the seed and the step.
 """
 
+import copy
 import ctypes
 import json
 import signal
@@ -31,9 +32,10 @@ from tqdm import tqdm
 from mstpn.network.checkpoint import atomic_write, load_checkpoint, save_checkpoint
 from mstpn.network.evaluate import evaluate, pong_environments
 from mstpn.network.options import MAY_CHANGE, SPREADS, Options, parse_options
+from mstpn.network.positions import PositionHead, distance
 from mstpn.network.ppo import Rollout, advantages, losses, total_loss
 from mstpn.network.training_log import TrainingLog
-from mstpn.network.twin import MSTPN, CycleNoise, State, TwinConfig
+from mstpn.network.twin import MSTPN, CycleNoise, PixelScale, State, TwinConfig
 from mstpn.synapses.nonidealities import Nonidealities
 
 __all__ = ["Trainer", "keep_freed_memory", "main"]
@@ -66,12 +68,17 @@ class Trainer:
             o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits
         )
         self.net = MSTPN(config)
+        self.net.front_end.pixels = PixelScale(o.pixel_zero, o.pixel_unit)
         self.initial: dict[str, Any] | None = None
         if o.initial and not o.resume:
             self._start_from(Path(o.initial))
-        self.net.to(self.device)
+        self.position_head = PositionHead(o.n_hidden) if o.position_coefficient else None
+        self.learner = nn.ModuleDict({"net": self.net})
+        if self.position_head is not None:
+            self.learner["position_head"] = self.position_head
+        self.learner.to(self.device)
         self.memristor = o.memristor_model
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=o.learning_rate, eps=1e-5)
+        self.optimiser = torch.optim.Adam(self.learner.parameters(), lr=o.learning_rate, eps=1e-5)
         self.step = 0
         self.returns: deque[float] = deque(maxlen=100)
         self.best = -np.inf
@@ -101,7 +108,8 @@ class Trainer:
             decay = checkpoint.tensors["layer.decay"].clip(low + margin, high - margin)
             tensors = checkpoint.tensors | {"layer.decay": decay}
             checkpoint = replace(checkpoint, config=config, tensors=tensors)
-        self.net = checkpoint.twin()
+        pixels, self.net = self.net.front_end.pixels, checkpoint.twin()
+        self.net.front_end.rescale(pixels)
         self.initial = checkpoint.metadata.get("training")
 
     def run(self) -> None:
@@ -187,7 +195,15 @@ class Trainer:
         self.returns.extend(self.game_return[done])
         self.game_return[done] = 0
         self.done = self._to_device(done.astype(np.float32))
-        return self._to_device(reward.astype(np.float32))
+        return self._to_device(self._shaped(reward, observation[:, 0]).astype(np.float32))
+
+    def _shaped(self, reward: np.ndarray, observation: np.ndarray) -> np.ndarray:
+        """Reward and tracking penalty, which is gone at the training's end."""
+        o = self.options
+        if not o.tracking_penalty:
+            return reward
+        penalty = o.tracking_penalty * (1 - self.step / o.total_steps)
+        return reward - penalty * distance(observation)
 
     def _update(self, rollout: Rollout) -> dict[str, float]:
         o = self.options
@@ -195,15 +211,17 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = o.learning_rate * (1 - progress)
         advantage = advantages(rollout, self._next_value(), o.discount, o.gae_lambda)
+        if self.position_head is not None:
+            rollout.positions = self.position_head.targets(rollout.frames)
         n_epochs, n_parts = (o.n_epochs, o.n_minibatches) if o.algorithm == "ppo" else (1, 1)
         sums: dict[str, float] = {}
         for _ in range(n_epochs):
             order = torch.randperm(o.n_envs, generator=self.generator).to(self.device)
             for which in order.chunk(n_parts):
-                terms = losses(self.net, rollout, advantage, which, o)
+                terms = losses(self.net, rollout, advantage, which, o, self.position_head)
                 self.optimiser.zero_grad(set_to_none=True)
                 total_loss(terms, o, progress).backward()
-                nn.utils.clip_grad_norm_(self.net.parameters(), o.gradient_clip)
+                nn.utils.clip_grad_norm_(self.learner.parameters(), o.gradient_clip)
                 self.optimiser.step()
                 with torch.no_grad():
                     self.net.layer.weight.clamp_(o.weight_min, o.weight_max)
@@ -251,7 +269,13 @@ class Trainer:
     def _keep_if_best(self, score: float) -> None:
         if score > self.best:
             self.best = score
-            save_checkpoint(self.net, self.folder / "best.safetensors", self._training())
+            self._save_net("best")
+
+    def _save_net(self, name: str) -> None:
+        """As users load it, on the usual scale of grey levels."""
+        net = copy.deepcopy(self.net)
+        net.front_end.rescale(PixelScale())
+        save_checkpoint(net, self.folder / f"{name}.safetensors", self._training())
 
     def _training(self) -> dict[str, Any]:
         return {
@@ -265,10 +289,10 @@ class Trainer:
         }
 
     def _save(self) -> None:
-        save_checkpoint(self.net, self.folder / "last.safetensors", self._training())
+        self._save_net("last")
         if not self.options.evaluation_steps and len(self.returns) == self.returns.maxlen:
             self._keep_if_best(self.mean_return())
-        tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
+        tensors = self.learner.state_dict()
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
         scalars = {
@@ -293,12 +317,11 @@ class Trainer:
             raise ValueError(f"{path}: {error}") from error
         scalars = json.loads(header["__metadata__"]["trainer"])
         for name, value in asdict(self.options).items():
-            if name not in MAY_CHANGE and scalars["options"][name] != value:
-                raise ValueError(
-                    f"{path}: {name} is {value}, but {scalars['options'][name]} in the folder"
-                )
-        self.net.load_state_dict(
-            {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}
+            stored = scalars["options"].get(name, getattr(Options, name))
+            if name not in MAY_CHANGE and stored != value:
+                raise ValueError(f"{path}: {name} is {value}, but {stored} in the folder")
+        self.learner.load_state_dict(
+            {k: v for k, v in tensors.items() if not k.startswith("adam.")}
         )
         adam = self.optimiser.state_dict()
         for name, value in tensors.items():

@@ -118,14 +118,36 @@ class CycleNoise(NamedTuple):
         return (1 + self.std * (level.double() * NOISE_UNIT)).clamp_min(0)
 
 
+class PixelScale(NamedTuple):
+    """Grey levels, 0 to 255, as the first convolution takes them: (level - zero) / unit.
+
+    Every scale can give the same functions, but gradient descent on the weights is faster
+    where the background is near 0 and the ball's contrast near 1.
+
+    Parameters
+    ----------
+    zero, unit : float
+        Grey levels.
+    """
+
+    zero: float = 0.0
+    unit: float = 255.0
+
+
 class FrontEnd(nn.Module):
     """Two convolutions with ReLU on one 84 x 84 grey frame, flattened to 2592 features.
 
     The first convolution (8 x 8, stride 4) runs as a 2 x 2 one of stride 1 on 4 x 4
     blocks moved into channels: the same sums, and a backward pass 1.4 times as fast.
+
+    Attributes
+    ----------
+    pixels : PixelScale
+        How grey levels enter the first convolution.
     """
 
     n_features = 2592
+    pixels = PixelScale()
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,8 +172,19 @@ class FrontEnd(nn.Module):
             self.conv1.weight.dtype, memory_format=torch.channels_last
         )
         weight = functional.pixel_unshuffle(self.conv1.weight, 4)
-        x = functional.relu(functional.conv2d(x / 255, weight, self.conv1.bias))
+        x = (x - self.pixels.zero) / self.pixels.unit
+        x = functional.relu(functional.conv2d(x, weight, self.conv1.bias))
         return functional.relu(self.conv2(x)).flatten(1)
+
+    @torch.no_grad()
+    def rescale(self, pixels: PixelScale) -> None:
+        """Take grey levels on another scale, with parameters that give the same features."""
+        weight, bias = self.conv1.weight.double(), self.conv1.bias.double()  # type: ignore[union-attr]
+        weight = weight / self.pixels.unit
+        bias = bias + (pixels.zero - self.pixels.zero) * weight.sum((1, 2, 3))
+        self.conv1.weight.copy_(weight * pixels.unit)
+        self.conv1.bias.copy_(bias)  # type: ignore[union-attr]
+        self.pixels = pixels
 
 
 class STHebbLayer(nn.Module):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mstpn.network.options import Options
+from mstpn.network.positions import PositionHead
 from mstpn.network.ppo import Rollout, advantages, losses, total_loss
 from mstpn.network.twin import MSTPN, TwinConfig
 
@@ -89,9 +90,12 @@ def test_ppo_stops_where_the_ratio_has_left_the_clip_range(net: MSTPN) -> None:
 def test_entropy_and_total(net: MSTPN) -> None:
     r = rollout(net)
     options = Options(
-        entropy_coefficient=0.3, value_coefficient=0.7, activity_penalty=0.2, algorithm="a2c"
-    )
-    terms = losses(net, r, torch.zeros(T, B), torch.arange(B), options)
+        entropy_coefficient=0.3, value_coefficient=0.7, activity_penalty=0.2, algorithm="a2c",
+        position_coefficient=0.6,
+    )  # fmt: skip
+    head = PositionHead(5)
+    r.positions = torch.ones(T, B, 9)
+    terms = losses(net, r, torch.zeros(T, B), torch.arange(B), options, head)
     # with advantage 0 the targets are the values themselves
     assert float(terms["value"].detach()) == pytest.approx(0, abs=1e-12)
     assert 0 < float(terms["entropy"].detach()) <= np.log(6)
@@ -99,6 +103,8 @@ def test_entropy_and_total(net: MSTPN) -> None:
     parts = {name: float(value.detach()) for name, value in terms.items()}
     assert float(total.detach()) == pytest.approx(
         parts["policy"] + 0.7 * parts["value"] - 0.3 * parts["entropy"]
-        + 0.2 * 0.5 * parts["mean_feature"],
+        + 0.2 * 0.5 * parts["mean_feature"] + 0.6 * parts["position"],
         rel=1e-5,
     )  # fmt: skip
+    gradients = torch.autograd.grad(total, [net.front_end.conv1.weight, head.weight])
+    assert all(g.abs().sum() > 0 for g in gradients)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.nn import functional
 
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.network import train
@@ -78,6 +79,35 @@ def test_resumed_training_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
     # Adam's step count: 3 epochs x 2 minibatches for each of 2, then 4 rollouts
     assert float(before["adam.0.step"]) == 12
     assert float(after["adam.0.step"]) == 24
+
+
+def test_grey_levels_and_the_position_head_stay_in_the_training(tmp_path: Path) -> None:
+    aids = ("--position-coefficient", "0.5", "--pixel-zero", "87", "--pixel-unit", "64")
+    run(tmp_path, "--total-steps", "32", *aids)
+    run(tmp_path, "--total-steps", "64", "--resume", *aids)
+    assert [r["step"] for r in curve(tmp_path)] == [16, 32, 48, 64]
+    assert all(0.1 < r["position"] < 10 for r in curve(tmp_path))
+    state = load_file(tmp_path / "state.safetensors")
+    assert float(state["adam.0.step"]) == 24
+    made = load_checkpoint(tmp_path / "last.safetensors")
+    frame = np.random.default_rng(0).integers(0, 256, (1, 84, 84), dtype=np.uint8)
+    got = made.twin().front_end(torch.from_numpy(frame)).detach()
+
+    def convolution(x: torch.Tensor, name: str, stride: int) -> torch.Tensor:
+        weight, bias = (
+            torch.from_numpy(state[f"net.front_end.{name}.{k}"]) for k in ("weight", "bias")
+        )
+        return functional.relu(functional.conv2d(x, weight, bias, stride=stride))
+
+    x = (torch.from_numpy(frame).float() - 87)[:, None] / 64
+    expected = convolution(convolution(x, "conv1", 4), "conv2", 2).flatten(1)
+    # 64 and 256 products a feature, rounded in float32 to 6e-8 of numbers up to about 4
+    torch.testing.assert_close(got, expected, rtol=0, atol=2e-5)
+    # an --initial has the same features on whatever scale it goes on
+    path = str(tmp_path / "last.safetensors")
+    options, _ = parse_options(["--out", str(tmp_path / "b"), *TINY, *aids, "--initial", path])
+    again = train.Trainer(options).net.front_end(torch.from_numpy(frame)).detach()
+    torch.testing.assert_close(again, expected, rtol=0, atol=2e-5)
 
 
 def test_training_goes_on_from_the_weights_of_another_range_of_decay(
@@ -243,6 +273,8 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--learning-rate", "0"], "learning-rate must be positive, got 0.0"),
         (["--weight-min", "1"], "weight-min must be below weight-max, got 1.0"),
         (["--smallest-pulse", "--memristor", "none.toml"], "none.toml"),
+        (["--pixel-unit", "0"], "pixel-unit must be positive, got 0.0"),
+        (["--tracking-penalty", "-1"], "tracking-penalty must be at least 0 and finite, got -1.0"),
         (["--delta-f-std", "-1"], "delta-f-std must be at least 0 and finite, got -1.0"),
         (["--weight-dtod", "nan"], "weight-dtod must be at least 0 and finite, got nan"),
         (["--device", "tpu"], "device must be cpu or cuda, got tpu"),
@@ -274,6 +306,23 @@ def test_a_folder_of_another_configuration_is_not_resumed(
         run(tmp_path, "--total-steps", "32")
     assert "say --resume" in capsys.readouterr().err
     assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
+def test_tracking_penalty_ends_with_the_training(tmp_path: Path) -> None:
+    arguments = ["--out", str(tmp_path), *TINY, "--total-steps", "64"]
+    options, _ = parse_options([*arguments, "--tracking-penalty", "0.5"])
+    trainer = train.Trainer(options)
+    frame = np.full((2, 84, 84), 87, np.uint8)
+    frame[:, 60:66, 74] = 147
+    frame[1, 20:22, 60] = 236
+    reward = np.array([1.0, -1.0])
+    # Centres of rows 60 to 65 and 20 to 21, in a field of 63 rows
+    lost = np.array([0, (62.5 - 20.5) / 63])
+    np.testing.assert_allclose(trainer._shaped(reward, frame), reward - 0.5 * lost)
+    trainer.step = 48
+    np.testing.assert_allclose(trainer._shaped(reward, frame), reward - 0.125 * lost)
+    trainer.step = 64
+    np.testing.assert_array_equal(trainer._shaped(reward, frame), reward)
 
 
 def test_greedy_evaluation_plays_whole_games_alike_from_its_seed() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mstpn.network import twin
-from mstpn.network.twin import MSTPN, FrontEnd, State, STHebbLayer, TwinConfig
+from mstpn.network.twin import MSTPN, FrontEnd, PixelScale, State, STHebbLayer, TwinConfig
 from mstpn.synapses.write_limits import WriteLimits
 
 T, B, N_IN, N = 11, 3, 9, 4
@@ -172,6 +172,13 @@ def test_front_end_equals_plain_convolutions() -> None:
     x = functional.relu(functional.conv2d(x, two.weight, two.bias, stride=2)).flatten(1)
     assert x.shape == (2, FrontEnd.n_features)
     # 256 products a feature, in another order
+    torch.testing.assert_close(front_end(frames), x, rtol=0, atol=1e-13)
+    front_end.rescale(PixelScale(87, 64))
+    assert front_end.pixels == (87, 64)
+    torch.testing.assert_close(front_end(frames), x, rtol=0, atol=1e-13)
+    scaled = (frames[:, None].double() - 87) / 64
+    x = functional.relu(functional.conv2d(scaled, one.weight, one.bias, stride=4))
+    x = functional.relu(functional.conv2d(x, two.weight, two.bias, stride=2)).flatten(1)
     torch.testing.assert_close(front_end(frames), x, rtol=0, atol=1e-13)
 
 
