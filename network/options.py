@@ -162,7 +162,8 @@ class Options:
 
 MAY_CHANGE = frozenset(
     {"out", "resume", "initial", "device", "total_steps", "sticky", "learning_rate"}
-    | {*SPREADS, "entropy_coefficient", "activity_penalty", "tracking_penalty"}
+    | {*SPREADS, "entropy_coefficient", "activity_penalty"}
+    | {"tracking_penalty", "position_coefficient"}
     | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}
 )
 """Options that a resumed training may have otherwise than the stopped one."""

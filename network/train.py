@@ -72,10 +72,8 @@ class Trainer:
         self.initial: dict[str, Any] | None = None
         if o.initial and not o.resume:
             self._start_from(Path(o.initial))
-        self.position_head = PositionHead(o.n_hidden) if o.position_coefficient else None
-        self.learner = nn.ModuleDict({"net": self.net})
-        if self.position_head is not None:
-            self.learner["position_head"] = self.position_head
+        self.position_head = PositionHead(o.n_hidden)
+        self.learner = nn.ModuleDict({"net": self.net, "position_head": self.position_head})
         self.learner.to(self.device)
         self.memristor = o.memristor_model
         self.optimiser = torch.optim.Adam(self.learner.parameters(), lr=o.learning_rate, eps=1e-5)
@@ -211,7 +209,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = o.learning_rate * (1 - progress)
         advantage = advantages(rollout, self._next_value(), o.discount, o.gae_lambda)
-        if self.position_head is not None:
+        if o.position_coefficient:
             rollout.positions = self.position_head.targets(rollout.frames)
         n_epochs, n_parts = (o.n_epochs, o.n_minibatches) if o.algorithm == "ppo" else (1, 1)
         sums: dict[str, float] = {}
