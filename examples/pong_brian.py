@@ -263,13 +263,11 @@ class Keeper:
 def ledger_recorder(
     options: argparse.Namespace, device: Memristor
 ) -> Callable[[BrianAgent, Mapping[str, Any]], AbstractContextManager[FrameRecorder | None]]:
-    """What records a game and writes its ledger once it is over; refuses before any is played."""
+    """What records a game and writes its ledger once it is over."""
     try:
         from mstpn.analysis.ledger import recorded
     except ImportError as error:
         raise ValueError(f"--ledger needs pip install -e '.[analysis]': {error}") from error
-    if not options.resume:
-        refuse_unfinished(options.ledger)
 
     def record(
         agent: BrianAgent, state: Mapping[str, Any]
@@ -416,6 +414,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(
                 f"{options.state} holds a stopped play: go on with --resume, or remove it"
             )
+        if options.ledger is not None and not options.resume:
+            refuse_unfinished(options.ledger)
         checkpoint = load_checkpoint(options.checkpoint)
         device = Memristor.from_file(options.device)
         spread = Nonidealities.parse(options.nonideal)

@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 
 from mstpn.analysis.energies import TERMS
 from mstpn.analysis.ledger import load_recording
+from mstpn.analysis.recording import RecordingError
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.play import STEP_DURATION, GameRecord, play_game
@@ -149,6 +150,14 @@ def test_processes_change_nothing_but_the_wall_time(tmp_path: Path) -> None:
     assert same_pictures == pictures
     np.testing.assert_array_equal(same_recording.h, recording.h)
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_a_process_may_begin_while_another_records(example: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "g.nc.parts").mkdir()
+    wanted = ["--games", "2", "--processes", "2", "--ledger", str(tmp_path / "g.nc")]
+    player = example.Player(example.parse_arguments([*wanted, "--target", "numpy"]))
+    with pytest.raises(RecordingError, match=r"g\.nc\.parts holds an unfinished game"):
+        player.play(0)
 
 
 def group_ends(group: int, seconds: float) -> bool:
