@@ -52,6 +52,7 @@ class Options:
     n_epochs: int = _option(3, "passes over a rollout, ppo only")
     learning_rate: float = _option(4e-4, "of Adam, falling linearly to 0")
     discount: float = _option(0.99, "gamma of the return")
+    points_apart: bool = _option(False, "a point won or lost ends the return, as the game does")
     gae_lambda: float = _option(0.95, "lambda of the advantage estimate")
     clip: float = _option(0.1, "of the probability ratio, ppo only")
     entropy_coefficient: float = _option(0.01, "weight of the entropy in the loss")

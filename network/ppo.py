@@ -29,8 +29,8 @@ class Rollout:
     keep : Tensor, (T, B)
         0 where a new game starts at that step.
     actions, log_probs, values, rewards : Tensor, (T, B)
-    done : Tensor, (T, B)
-        1 where the game ended with that step.
+    final : Tensor, (T, B)
+        1 where the return ends with that step, as it does with the game.
     noise : CycleNoise, optional
         Of the updates, from step 0 of the rollout.
     positions : Tensor, (T, B, 9), optional
@@ -44,7 +44,7 @@ class Rollout:
     log_probs: Tensor
     values: Tensor
     rewards: Tensor
-    done: Tensor
+    final: Tensor
     noise: CycleNoise | None = None
     positions: Tensor | None = None
 
@@ -66,7 +66,7 @@ def advantages(rollout: Rollout, next_value: Tensor, discount: float, gae_lambda
     result = torch.empty_like(rollout.values)
     running = torch.zeros_like(next_value)
     for t in reversed(range(len(result))):
-        alive = 1 - rollout.done[t]
+        alive = 1 - rollout.final[t]
         delta = rollout.rewards[t] + discount * alive * next_value - rollout.values[t]
         running = delta + discount * gae_lambda * alive * running
         result[t] = running

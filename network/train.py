@@ -163,10 +163,10 @@ class Trainer:
             logits, value = net.heads(h[0])
             log_prob = logits.log_softmax(1)
             action = torch.multinomial(log_prob.exp().cpu(), 1, generator=self.generator)
-            reward = self._act(action[:, 0])
+            reward, final = self._act(action[:, 0])
             action = action.to(self.device)
             chosen = log_prob.gather(1, action)[:, 0]
-            columns.append((frames, keep, action[:, 0], chosen, value, reward, self.done))
+            columns.append((frames, keep, action[:, 0], chosen, value, reward, final))
         stacked: Any = [*(torch.stack(column) for column in zip(*columns, strict=True)), noise]
         return Rollout(start, *stacked)
 
@@ -184,8 +184,8 @@ class Trainer:
         shape = tuple(reversed(self.net.layer.weight.shape))
         self.net.layer.put_on(spread.draw(shape, self.memristor))
 
-    def _act(self, action: Tensor) -> Tensor:
-        """Play one decision of every game; return the rewards."""
+    def _act(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Play one decision of every game; return the rewards, and 1 where a return ends."""
         observation, reward, ended, truncated, _ = self.env.step(action.numpy())
         self.frames = self._to_device(observation[:, 0])
         done = ended | truncated
@@ -193,7 +193,9 @@ class Trainer:
         self.returns.extend(self.game_return[done])
         self.game_return[done] = 0
         self.done = self._to_device(done.astype(np.float32))
-        return self._to_device(self._shaped(reward, observation[:, 0]).astype(np.float32))
+        final = done | (reward != 0) if self.options.points_apart else done
+        shaped = self._shaped(reward, observation[:, 0])
+        return self._to_device(shaped.astype(np.float32)), self._to_device(final.astype(np.float32))
 
     def _shaped(self, reward: np.ndarray, observation: np.ndarray) -> np.ndarray:
         """Reward and tracking penalty, which is gone at the training's end."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.stats import norm
 
 from mstpn.bridge.pong import Pong
 from mstpn.network.positions import PositionHead, distance, positions
@@ -57,8 +58,10 @@ def test_the_head_is_to_predict_where_ball_and_paddle_are_and_will_be() -> None:
                 np.testing.assert_allclose(got, np.array([*ball, 0]) / 20)
     h = torch.randn(10, 2, 4, generator=torch.Generator().manual_seed(0))
     weight, bias = (p.detach().numpy() for p in (head.weight, head.bias))
-    squares = (h.numpy() @ weight.T + bias - targets.numpy()) ** 2
-    # 180 float32 squares of order 1
-    np.testing.assert_allclose(head.error(h, targets).item(), np.nanmean(squares), rtol=1e-5)
+    error = h.numpy() @ weight.T + bias - targets.numpy()
+    spread = np.sqrt(np.nanmean(error**2, axis=(0, 1)))
+    expected = -np.nanmean(norm.logpdf(error, scale=spread), axis=(0, 1)) - norm.entropy()
+    # 20 float32 squares of order 1
+    np.testing.assert_allclose(head.error(h, targets).item(), expected.mean(), atol=1e-5)
     nothing = torch.full_like(targets, torch.nan)
     assert head.error(h, nothing).item() == 0

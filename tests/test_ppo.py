@@ -45,7 +45,7 @@ def test_advantages_are_discounted_sums_of_temporal_differences(net: MSTPN) -> N
     r, last = rollout(net), torch.randn(B, generator=torch.Generator().manual_seed(1))
     got = advantages(r, last, DISCOUNT, GAE_LAMBDA)
     value = torch.cat([r.values, last[None]]).double().numpy()
-    reward, done = r.rewards.double().numpy(), r.done.numpy()
+    reward, done = r.rewards.double().numpy(), r.final.numpy()
     for b in range(B):
         for t in range(T):
             expected, weight = 0.0, 1.0
