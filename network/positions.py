@@ -112,7 +112,7 @@ class PositionHead(nn.Linear):
 
         Of a normal distribution about the prediction, whose variance is, for each of the nine,
         the batch's mean square. What can be told to a pixel weighs more than what cannot be
-        told, as where the paddle will be; with plain squares h has it to three pixels only.
+        told, as where the paddle will be.
 
         Parameters
         ----------

@@ -191,12 +191,22 @@ def test_an_interrupt_ends_all_processes_with_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [parts]
 
 
-def test_an_error_in_a_process_is_the_line_of_all(tmp_path: Path) -> None:
-    (tmp_path / "g.nc.parts").mkdir()
-    command = pong("--games", 2, "--processes", 2, "--ledger", tmp_path / "g.nc")
+@pytest.mark.parametrize(
+    ("parts", "arguments", "message"),
+    [
+        (["g.nc.parts"], [], "g.nc.parts holds an unfinished game"),  # before there are processes
+        ([], ["--nonideal", "weight_dtod=0.1"], "--ledger is for ideal devices"),  # in each
+    ],
+)
+def test_an_error_in_a_process_is_the_line_of_all(
+    parts: list[str], arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    for name in parts:
+        (tmp_path / name).mkdir()
+    command = pong("--games", 2, "--processes", 2, "--ledger", tmp_path / "g.nc", *arguments)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "g.nc.parts holds an unfinished game" in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not done.stdout
 
