@@ -118,12 +118,9 @@ def grid(options: argparse.Namespace, rest: list[str]) -> list[Cell]:
 
 def train_cell(options: Options, n_threads: int) -> None:
     """Train one agent; runs in a Ray worker."""
-    import numba
-
     from mstpn.network.train import Trainer
 
     torch.set_num_threads(n_threads)
-    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
     Trainer(options).run()
 
 

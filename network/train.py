@@ -22,6 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from safetensors import SafetensorError
@@ -36,9 +37,10 @@ from mstpn.network.positions import PositionHead, distance
 from mstpn.network.ppo import Rollout, advantages, losses, total_loss
 from mstpn.network.training_log import TrainingLog
 from mstpn.network.twin import MSTPN, CycleNoise, PixelScale, State, TwinConfig
+from mstpn.synapses.files import one_line
 from mstpn.synapses.nonidealities import Nonidealities
 
-__all__ = ["Trainer", "keep_freed_memory", "main"]
+__all__ = ["Trainer", "keep_freed_memory", "main", "share_threads"]
 
 
 class Trainer:
@@ -51,7 +53,8 @@ class Trainer:
     Raises
     ------
     ValueError
-        If the folder holds another training, or none to resume, or there is no such device.
+        If the folder holds another training, or none to resume, or one of other parameters, as
+        another version wrote it, or there is no such device.
     """
 
     def __init__(self, options: Options) -> None:
@@ -59,6 +62,7 @@ class Trainer:
         if o.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device: cuda was asked for, but torch finds no CUDA GPU")
         keep_freed_memory()
+        share_threads()
         torch.manual_seed(o.seed)
         self.device = torch.device(o.device)
         self.generator = torch.Generator().manual_seed(o.seed)
@@ -320,9 +324,11 @@ class Trainer:
             stored = scalars["options"].get(name, getattr(Options, name))
             if name not in MAY_CHANGE and stored != value:
                 raise ValueError(f"{path}: {name} is {value}, but {stored} in the folder")
-        self.learner.load_state_dict(
-            {k: v for k, v in tensors.items() if not k.startswith("adam.")}
-        )
+        learned = {k: v for k, v in tensors.items() if not k.startswith("adam.")}
+        try:
+            self.learner.load_state_dict(learned)
+        except RuntimeError as error:
+            raise ValueError(f"{path}: another trainer's parameters: {one_line(error)}") from error
         adam = self.optimiser.state_dict()
         for name, value in tensors.items():
             if name.startswith("adam."):
@@ -361,6 +367,16 @@ def keep_freed_memory() -> None:
         return
     libc.mallopt(m_mmap_max, 0)
     libc.mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def share_threads() -> None:
+    """Run Numba's kernels on as many threads as torch.
+
+    Numba's first launch sets the thread count of the OpenMP runtime that torch uses too.
+    """
+    n_threads = torch.get_num_threads()
+    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+    torch.set_num_threads(n_threads)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """Short real trainings: same seed, stop and resume, limits, refusals."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn import functional
 
@@ -306,6 +308,40 @@ def test_a_folder_of_another_configuration_is_not_resumed(
         run(tmp_path, "--total-steps", "32")
     assert "say --resume" in capsys.readouterr().err
     assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
+def test_a_folder_of_another_version_is_not_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "--total-steps", "16")
+    path = tmp_path / "state.safetensors"
+    with safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+    tensors = {k: v for k, v in load_file(path).items() if not k.startswith("position_head.")}
+    save_file(tensors, path, metadata)
+    before = path.read_bytes()
+    with pytest.raises(SystemExit):
+        run(tmp_path, "--total-steps", "32", "--resume")
+    printed = capsys.readouterr().err
+    assert "another trainer's parameters" in printed
+    assert "position_head" in printed
+    assert printed.count("\n") == 1
+    assert path.read_bytes() == before
+
+
+def test_one_thread_asked_for_is_one_thread_used(tmp_path: Path) -> None:
+    """The first launch of a Numba kernel sets the thread count of torch's OpenMP runtime too."""
+    program = (
+        "import numba, torch\n"
+        "from mstpn.network.train import main\n"
+        f"main({['--out', str(tmp_path), *TINY, '--total-steps', '16']!r})\n"
+        "print(torch.get_num_threads(), numba.get_num_threads())"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "1 1"
 
 
 def test_tracking_penalty_ends_with_the_training(tmp_path: Path) -> None:
