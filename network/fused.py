@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numba
 import torch
 from torch import Tensor
 
@@ -15,12 +16,14 @@ class FusedRecursion(torch.autograd.Function):
     """``(x, h0, trace0, keep, W, Lambda, Gamma, b, mode, pulses) -> (h, trace)``.
 
     Shapes as in `mstpn.network.kernel.forward`. All tensors are on the CPU and of one
-    floating type; ``keep``, ``mode`` and ``pulses`` get no gradient.
+    floating type; ``keep``, ``mode`` and ``pulses`` get no gradient. It runs on as many
+    threads as torch.
     """
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
         """Return h of every step and F after the last one."""
+        _share_threads()
         *tensors, mode, pulses = inputs
         x, h0, trace0, keep, weight, decay, gamma, bias = (
             t.detach().contiguous().numpy() for t in tensors
@@ -52,3 +55,10 @@ class FusedRecursion(torch.autograd.Function):
         if mode == kernel.MODES["stpn"]:
             dweight += through_norm
         return dx, dh0, dtrace0, None, dweight, ddecay, dgamma, dbias, None, None
+
+
+def _share_threads() -> None:
+    """Give Numba torch's thread count; its first launch would raise that of torch to all cores."""
+    n_threads = torch.get_num_threads()
+    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+    torch.set_num_threads(n_threads)

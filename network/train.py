@@ -22,7 +22,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from safetensors import SafetensorError
@@ -40,7 +39,7 @@ from mstpn.network.twin import MSTPN, CycleNoise, PixelScale, State, TwinConfig
 from mstpn.synapses.files import one_line
 from mstpn.synapses.nonidealities import Nonidealities
 
-__all__ = ["Trainer", "keep_freed_memory", "main", "share_threads"]
+__all__ = ["Trainer", "keep_freed_memory", "main"]
 
 
 class Trainer:
@@ -62,7 +61,6 @@ class Trainer:
         if o.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device: cuda was asked for, but torch finds no CUDA GPU")
         keep_freed_memory()
-        share_threads()
         torch.manual_seed(o.seed)
         self.device = torch.device(o.device)
         self.generator = torch.Generator().manual_seed(o.seed)
@@ -367,16 +365,6 @@ def keep_freed_memory() -> None:
         return
     libc.mallopt(m_mmap_max, 0)
     libc.mallopt(m_trim_threshold, 2**31 - 1)
-
-
-def share_threads() -> None:
-    """Run Numba's kernels on as many threads as torch.
-
-    Numba's first launch sets the thread count of the OpenMP runtime that torch uses too.
-    """
-    n_threads = torch.get_num_threads()
-    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
-    torch.set_num_threads(n_threads)
 
 
 def main(arguments: list[str] | None = None) -> None:
