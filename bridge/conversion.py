@@ -3,15 +3,17 @@
 from typing import Any
 
 import numpy as np
+import torch
 from brian2.units import Quantity
 from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import Checkpoint, CheckpointError
+from mstpn.network.wiring import line_values, per_synapse
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["bias_voltages", "conductances", "held_parameters", "layer_parameters"]
+__all__ = ["bias_voltages", "conductances", "held_parameters", "layer_parameters", "line_voltages"]
 
 
 def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParameters:
@@ -20,8 +22,9 @@ def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParamete
     Raises
     ------
     CheckpointError
-        If a long-term weight or a Lambda is outside the device's range; the message names
-        the tensor, the synapse and the limits.
+        If a long-term weight or a Lambda is outside the device's range, or two synapses on one
+        bias line need different voltages; the message names the tensor, the synapse and the
+        limits.
     """
     weight, decay, gamma, bias = (
         checkpoint.tensors[f"layer.{name}"].astype(np.float64)
@@ -31,7 +34,18 @@ def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParamete
     _check("layer.weight", weight, device.weight_min, device.weight_max, 0.0)
     _check("layer.decay", decay, device.decay_min, device.decay_max, rounding)
     config = checkpoint.config
-    return LayerParameters(weight, decay, gamma, bias, config.normalisation, config.limits)
+    parameters = LayerParameters(
+        *(weight, decay, gamma, bias, config.normalisation, config.limits), config.feedback
+    )
+    _check_lines(config.bias_lines, decay, parameters.n_features, rounding)
+    return parameters
+
+
+def line_voltages(checkpoint: Checkpoint, device: Memristor) -> Quantity:
+    """Voltage of every bias line, as `mstpn.network.wiring.lines_of` shapes them."""
+    parameters = layer_parameters(checkpoint, device)
+    lines = line_values(checkpoint.config.bias_lines, parameters.decay, parameters.n_features)
+    return device.bias_voltage(lines)
 
 
 def conductances(parameters: LayerParameters, device: Memristor) -> Quantity:
@@ -70,6 +84,18 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
         )
     }
     return arrays | {"limits": network.parameters.limits or WriteLimits()}
+
+
+def _check_lines(name: str, decay: NDArray[np.float64], n_features: int, rounding: float) -> None:
+    lines = torch.from_numpy(np.array(line_values(name, decay, n_features)))
+    wanted = per_synapse(name, lines, *decay.shape, n_features).numpy()
+    apart = np.abs(decay - wanted) > rounding
+    if apart.any():
+        row, column = (int(k) for k in np.argwhere(apart)[0])
+        raise CheckpointError(
+            f"layer.decay[{row}, {column}] = {decay[row, column]:.6g} must be that of its bias "
+            f"line, {wanted[row, column]:.6g}, with the bias lines {name!r}"
+        )
 
 
 def _check(name: str, value: NDArray[np.float64], low: float, high: float, slack: float) -> None:

@@ -10,12 +10,12 @@ from brian2.units import Quantity, joule, second
 from numpy.typing import NDArray
 
 from mstpn.bridge.agents import BrianAgent, TwinAgent
-from mstpn.bridge.pong import FRAME_RATE_HZ, FRAMES_PER_DECISION, Pong
+from mstpn.bridge.pong import Pong
+from mstpn.network.frames import FRAME_RATE_HZ
 from mstpn.network.saturation import Saturation
 from mstpn.network.state import StateError, check_state, part
 
 __all__ = [
-    "STEP_DURATION",
     "Agent",
     "FrameRecorder",
     "Game",
@@ -23,9 +23,6 @@ __all__ = [
     "play_game",
     "play_twin",
 ]
-
-STEP_DURATION: Quantity = FRAMES_PER_DECISION / FRAME_RATE_HZ * second
-"""Game time of one decision."""
 
 
 class Agent(Protocol):

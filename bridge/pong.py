@@ -9,10 +9,10 @@ import numpy as np
 from gymnasium.wrappers import AtariPreprocessing
 from numpy.typing import NDArray
 
-__all__ = ["FRAMES_PER_DECISION", "FRAME_RATE_HZ", "N_ACTIONS", "Pong"]
+from mstpn.network.frames import FRAMES_PER_DECISION, Flicker
 
-FRAME_RATE_HZ = 60
-FRAMES_PER_DECISION = 4
+__all__ = ["N_ACTIONS", "Pong"]
+
 N_ACTIONS = 6
 _NOOP_MAX = 30
 
@@ -30,18 +30,21 @@ class Pong:
     ----------
     sticky : float
         Probability that the emulator repeats the last action, in [0, 1].
+    flicker : float
+        Probability that a frame is blanked; see `mstpn.network.frames.Flicker`.
     render : bool
-        Make `screen` available.
+        Make `screen` available, never blanked.
 
     Raises
     ------
     ValueError
-        If `sticky` is no probability.
+        If `sticky` or `flicker` is no probability.
     """
 
-    def __init__(self, *, sticky: float = 0.0, render: bool = False) -> None:
+    def __init__(self, *, sticky: float = 0.0, flicker: float = 0.0, render: bool = False) -> None:
         if not 0 <= sticky <= 1:
             raise ValueError(f"sticky must lie in [0, 1], got {sticky}")
+        self._blank = Flicker(flicker, [])
         game = gymnasium.make(
             "ALE/Pong-v5",
             frameskip=1,
@@ -59,12 +62,13 @@ class Pong:
         """Emulator frames of this game since the first decision."""
 
     def reset(self, seed: int) -> NDArray[np.uint8]:
-        """Start a game; the seed sets the number of no-ops and the emulator's randomness."""
+        """Start a game; the seed sets the no-ops, the emulator's randomness and the blanks."""
         observation, info = self._env.reset(seed=seed)
         self._first_frame = info["episode_frame_number"]
         self.frames = 0
         self.actions = []
-        return observation
+        self._blank = Flicker(self._blank.probability, [seed])
+        return self._blank(observation[None])[0]
 
     def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool]:
         """Play one decision.
@@ -79,7 +83,7 @@ class Pong:
         observation, reward, terminated, truncated, info = self._env.step(action)
         self.actions.append(action)
         self.frames = info["episode_frame_number"] - self._first_frame
-        return observation, float(reward), terminated or truncated
+        return self._blank(observation[None])[0], float(reward), terminated or truncated
 
     def replay(self, seed: int, actions: Iterable[int]) -> tuple[NDArray[np.uint8], float, bool]:
         """Start a game and play these actions: the emulator is then where they left it.

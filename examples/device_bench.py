@@ -15,9 +15,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mstpn.analysis.bench_report import N_MEASUREMENTS, BenchReport, measure
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.network.checkpoint import atomic_write
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.command_line import Parser, exit_status, integer
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor

@@ -27,10 +27,11 @@ from mstpn.analysis.report import make_report
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import STEP_DURATION, play_game
+from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import compiled
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.command_line import Parser, exit_status, integer, positive
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor

@@ -33,7 +33,7 @@ from mstpn.analysis.measurements import (
     Table,
     read_measurements,
 )
-from mstpn.bridge.play import STEP_DURATION
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.command_line import Parser, exit_status
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE

@@ -33,11 +33,12 @@ from mstpn.analysis.recording import parts_folder, refuse_unfinished
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import STEP_DURATION, FrameRecorder, GameRecord, play_game
+from mstpn.bridge.play import FrameRecorder, GameRecord, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import compiled, use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.saturation import H_SATURATED
 from mstpn.synapses.command_line import Parser, exit_status, integer, probability, writable
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor

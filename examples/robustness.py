@@ -29,10 +29,11 @@ from mstpn.analysis.robustness import IDEAL, Game, by_level, draw_robustness
 from mstpn.analysis.tidy import csv_text, read_rows
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.bridge.play import STEP_DURATION, play_game
+from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.command_line import Parser, exit_status, integer
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor

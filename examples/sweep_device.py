@@ -30,10 +30,10 @@ from tqdm import tqdm
 from mstpn.analysis.tidy import csv_text
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import layer_parameters
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.network.brian import LayerParameters
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.replay import Replay, Replayed
 from mstpn.synapses.command_line import Parser, exit_status
 from mstpn.synapses.memristor import DEFAULT_DEVICE, UNIT_SYMBOLS, Memristor

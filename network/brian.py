@@ -50,11 +50,13 @@ class LayerParameters:
     Parameters
     ----------
     weight, decay, gamma : ndarray, (N, M)
-        W, Lambda, Gamma per synapse; M = features + N.
+        W, Lambda, Gamma per synapse; M = features + N, or features alone without feedback.
     bias : ndarray, (N,)
     normalisation : {"none", "l2"}
     limits : WriteLimits, optional
         None for ideal updates.
+    feedback : bool
+        Whether h of the last step is part of the presynaptic vector.
 
     Raises
     ------
@@ -69,11 +71,13 @@ class LayerParameters:
     bias: NDArray[np.float64]
     normalisation: str
     limits: WriteLimits | None = None
+    feedback: bool = True
 
     def __post_init__(self) -> None:
         check_normalisation(self.normalisation)
-        if self.weight.ndim != 2 or self.weight.shape[1] <= self.weight.shape[0]:
-            raise ValueError(f"weight must be (N, M) with M > N, got {self.weight.shape}")
+        if self.weight.ndim != 2 or self.n_features <= 0:
+            least = "N" if self.feedback else "0"
+            raise ValueError(f"weight must be (N, M) with M > {least}, got {self.weight.shape}")
         expected = {"decay": self.weight.shape, "gamma": self.weight.shape}
         expected["bias"] = self.weight.shape[:1]
         for name, shape in expected.items():
@@ -99,8 +103,8 @@ class LayerParameters:
 
     @property
     def n_features(self) -> int:
-        """Number of features per step, M - N."""
-        return int(self.weight.shape[1] - self.weight.shape[0])
+        """Number of features per step."""
+        return int(self.weight.shape[1] - self.weight.shape[0] * self.feedback)
 
 
 class MSTPNNetwork:
@@ -150,7 +154,7 @@ class MSTPNNetwork:
             deviations = spread.draw(weight.shape, device)
             weight = deviations.weight(weight)
         self.clock = Clock(step_duration, name="frame_clock*")
-        n_pre = parameters.n_features + parameters.n_hidden
+        n_pre = parameters.weight.shape[1]
         self.constants = shared = (
             st_hebb.get_shared_constants(device, step_duration, parameters.limits)
             if sweepable
@@ -231,7 +235,8 @@ class MSTPNNetwork:
         self._z_last[:] = z
         n_features = self.parameters.n_features
         z[:n_features] = features
-        z[n_features:] = h
+        if self.parameters.feedback:
+            z[n_features:] = h
         z[:] = normalise(z, self.parameters.normalisation)
         self._z_total[:] = z.sum()
         for obj in self._active:

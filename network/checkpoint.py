@@ -8,7 +8,7 @@ command and seed that made it, and the versions it was made with.
 import json
 import math
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from safetensors.numpy import save
 from torch import nn
 
 from mstpn.network.twin import MSTPN, STHebbLayer, TwinConfig
+from mstpn.network.wiring import line_values
 from mstpn.synapses.files import one_line, replacing
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -81,10 +82,16 @@ class Checkpoint:
         """Give a network these parameters, and return it."""
         low, high = self.config.decay_min, self.config.decay_max
         state = {name: torch.from_numpy(value) for name, value in self.tensors.items()}
-        decay = state.pop("layer.decay").double()
+        n_in = _n_in(self.config, state["layer.weight"].shape)
+        decay = line_values(self.config.bias_lines, state.pop("layer.decay").double(), n_in)
         state["layer.decay_logit"] = torch.logit((decay - low) / max(high - low, 1e-12), eps=1e-12)
         net.to(dtype).load_state_dict(state)
         return net
+
+
+def _n_in(config: TwinConfig, shape: Sequence[int]) -> int:
+    """Features of a layer of (N, M) synapses."""
+    return shape[1] - shape[0] * config.feedback
 
 
 def atomic_write(path: Path, content: bytes) -> None:
@@ -217,5 +224,5 @@ def _config(content: Any) -> TwinConfig:
 
 def _shapes(net: Twin) -> dict[str, tuple[int, ...]]:
     shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    shapes["layer.decay"] = shapes.pop("layer.decay_logit")
-    return shapes
+    del shapes["layer.decay_logit"]
+    return shapes | {"layer.decay": shapes["layer.weight"]}

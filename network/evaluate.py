@@ -17,6 +17,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from mstpn.network.checkpoint import load_checkpoint
+from mstpn.network.frames import Flicker
 from mstpn.network.twin import MSTPN, CycleNoise
 
 __all__ = ["evaluate", "main", "pong_environments"]
@@ -42,6 +43,7 @@ def evaluate(
     seed: int,
     *,
     sticky: float = 0.0,
+    flicker: float = 0.0,
     max_decisions: int = 5000,
     delta_f_std: float = 0.0,
 ) -> NDArray[np.float64]:
@@ -56,6 +58,8 @@ def evaluate(
         Sets the starts and the emulators' randomness.
     sticky : float
         Probability that the emulator repeats the last action.
+    flicker : float
+        Probability that a frame is blanked.
     max_decisions : int
         A game still going on then, in a rally without end, counts as it stands.
     delta_f_std : float
@@ -69,20 +73,21 @@ def evaluate(
     env = pong_environments(n_games, sticky=sticky)
     seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, n_games)
     observation, _ = env.reset(seed=seeds)
+    blank = Flicker(flicker, seeds)
     state = net.layer.initial_state(n_games)
-    keep = torch.ones(1, n_games, device=state.h.device)
+    keep = torch.ones(n_games, device=state.h.device)
     noise = None
     if delta_f_std > 0:
         keys = torch.from_numpy(seeds.astype(np.int64)).to(keep.device)
         noise = CycleNoise(delta_f_std, keys, torch.tensor(0))
+    stepper = net.layer.stepper(state, noise)
     returns, playing = np.zeros(n_games), np.ones(n_games, bool)
-    for number in range(max_decisions):
+    for _ in range(max_decisions):
         if not playing.any():
             break
-        x = net.front_end(torch.from_numpy(observation[:, 0].copy()).to(keep.device))
-        at_step = noise and noise._replace(step=noise.step + number)
-        h, state = net.layer(x[None], state, keep, fused=True, noise=at_step)
-        actions = net.action_head(h[0]).argmax(1).cpu().numpy()
+        frames = torch.from_numpy(blank(observation[:, 0].copy()))
+        h = stepper.step(net.front_end(frames.to(keep.device)), keep)
+        actions = net.action_head(h).argmax(1).cpu().numpy()
         observation, rewards, ended, truncated, _ = env.step(actions)
         returns += np.where(playing, rewards, 0)
         playing &= ~(ended | truncated)
@@ -97,6 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--games", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sticky", type=float, default=0.0)
+    parser.add_argument("--flicker", type=float, default=0.0)
     parser.add_argument("--max-decisions", type=int, default=5000)
     options: Any = parser.parse_args(arguments)
     for path in options.checkpoints:
@@ -106,6 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
             options.games,
             options.seed,
             sticky=options.sticky,
+            flicker=options.flicker,
             max_decisions=options.max_decisions,
         )
         print(

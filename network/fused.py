@@ -1,60 +1,136 @@
-"""The fused CPU kernel as a torch operation."""
+"""The fused CPU kernel as a torch operation, and as a layer that plays step by step."""
 
 from typing import Any
 
 import numba
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mstpn.network import kernel
-from mstpn.network.normalisation import NORM_FLOOR
 
-__all__ = ["FusedRecursion"]
+__all__ = ["FusedRecursion", "FusedStepper", "layer_arrays"]
+
+Array = NDArray[Any]
 
 
 class FusedRecursion(torch.autograd.Function):
-    """``(x, h0, trace0, keep, W, Lambda, Gamma, b, mode, pulses) -> (h, trace)``.
+    """``(x, h0, F0, keep, W, Lambda, Gamma, held, b, gain, normalise, pulses, charged)`` to sums.
 
-    Shapes as in `mstpn.network.kernel.forward`. All tensors are on the CPU and of one
-    floating type; ``keep``, ``mode`` and ``pulses`` get no gradient. It runs on as many
-    threads as torch.
+    Returns ``(h, F, pulse, read, held, rows)``: h of every step (T, B, N), F after the last one
+    (B, N, M), and the sums of `mstpn.network.kernel.forward`, of which `rows` has no gradient.
+
+    All tensors are on the CPU and of one floating type, of the shapes that the layer has them
+    in, (N, M); F is transposed in memory, as it is returned. ``keep``, ``gain``, ``normalise``,
+    ``pulses`` and ``charged`` get no gradient. It runs on as many threads as torch.
     """
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
-        """Return h of every step and F after the last one."""
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        """Run, and keep what the gradient needs."""
         _share_threads()
-        *tensors, mode, pulses = inputs
-        x, h0, trace0, keep, weight, decay, gamma, bias = (
-            t.detach().contiguous().numpy() for t in tensors
+        *tensors, normalise, pulses, charged = inputs
+        x, h0, trace0, keep, *layer = (t.detach() for t in tensors)
+        x, h0, keep = (t.contiguous().numpy() for t in (x, h0, keep))
+        trace0 = trace0.transpose(1, 2).contiguous().numpy()
+        parameters = layer_arrays(*layer, pulses.exponent)
+        trace, seen = trace0.copy(), np.zeros(trace0.shape[:2], np.int64)
+        visits = kernel.no_visits(h0)
+        if any(ctx.needs_input_grad) or charged:
+            visits = _visits(x, h0.shape[1], trace0.shape[1] > x.shape[2])
+        h, sums, held = kernel.forward(
+            *(x, h0, trace, seen, 0, keep, parameters, normalise, pulses, visits, charged)
         )
-        trace = trace0.copy()
-        needs_backward = any(ctx.needs_input_grad)
-        n_kept = -(-len(x) // kernel.SEGMENT) if needs_backward else 0
-        h, kept = kernel.forward(
-            x, h0, trace, keep, weight, decay, gamma, bias, mode, pulses, n_kept
-        )
-        if needs_backward:
-            ctx.inputs = x, h0, keep, weight, decay, gamma, h, kept, mode, pulses
-        return torch.from_numpy(h), torch.from_numpy(trace)
+        if not len(visits.row):
+            kernel.settle(trace, seen, len(x), parameters.decay)
+        ctx.inputs = x, h0, trace0, keep, parameters, normalise, pulses, h, visits
+        pulse, read, rows = (torch.from_numpy(s) for s in sums)
+        ctx.mark_non_differentiable(rows)
+        trace = torch.from_numpy(trace).transpose(1, 2)
+        return torch.from_numpy(h), trace, pulse, read, torch.from_numpy(held), rows
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients in the order of `forward`'s arguments."""
-        grad_h, grad_trace = (g.contiguous().numpy() for g in grads)
-        dx, dh0, dtrace0, ddecay, dgamma, dbias, ds, through_norm = (
-            torch.from_numpy(a) for a in kernel.backward(grad_h, grad_trace, *ctx.inputs)
+        grad_h, grad_trace, *of_sums = grads[:5]
+        dx, dh0, dtrace0, *of_layer, dbias = (
+            torch.from_numpy(a)
+            for a in kernel.backward(
+                grad_h.contiguous().numpy(),
+                grad_trace.transpose(1, 2).contiguous().numpy(),
+                *(g.contiguous().numpy() for g in of_sums),
+                *ctx.inputs,
+            )
         )
-        x, h0, keep, h = (torch.from_numpy(ctx.inputs[k]) for k in (0, 1, 2, 6))
-        mode = ctx.inputs[8]
-        before = torch.cat([h0[None], h[:-1]]) * keep[..., None]
-        z = torch.cat([x, before], dim=2)
-        if mode == kernel.MODES["l2"]:
-            z = z / z.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
-        dweight = ds.flatten(0, 1).T @ z.flatten(0, 1)
-        if mode == kernel.MODES["stpn"]:
-            dweight += through_norm
-        return dx, dh0, dtrace0, None, dweight, ddecay, dgamma, dbias, None, None
+        transposed = (g.T for g in of_layer)
+        return (dx, dh0, dtrace0.transpose(1, 2), None, *transposed, dbias, *(None,) * 4)
+
+
+def layer_arrays(
+    weight: Tensor,
+    decay: Tensor,
+    gamma: Tensor,
+    held: Tensor,
+    bias: Tensor,
+    gain: Tensor,
+    exponent: float,
+) -> kernel.Layer:
+    """What the kernel takes, of (N, M) each but the bias."""
+    arrays = (weight, decay, gamma, gamma.abs() ** exponent, gain, held)
+    return kernel.Layer(*(a.T.contiguous().numpy() for a in arrays), bias.contiguous().numpy())
+
+
+def _visits(x: Array, n_out: int, feedback: bool) -> kernel.Visits:
+    """Room for the visits of a batch of sequences, (T, B, I)."""
+    n_steps, n_batch = x.shape[:2]
+    ends = (np.count_nonzero(x, axis=2).sum(0) + n_steps * n_out * feedback).cumsum()
+    starts = np.zeros((n_batch, n_steps + 1), np.int64)
+    starts[1:, 0] = ends[:-1]
+    before, after = np.empty((2, ends[-1], n_out), x.dtype)
+    return kernel.Visits(before, after, np.empty(ends[-1], np.int64), starts)
+
+
+class FusedStepper:
+    """Plays a batch of games step by step, with F brought up to date where it is read.
+
+    Parameters
+    ----------
+    layer : tuple
+        From `layer_arrays`.
+    normalise : bool
+    pulses : Pulses
+    h, trace : Tensor, (B, N) and (B, N, M)
+        Before the first step.
+    """
+
+    def __init__(
+        self, layer: kernel.Layer, normalise: bool, pulses: kernel.Pulses, h: Tensor, trace: Tensor
+    ) -> None:
+        self._layer, self._normalise, self._pulses = layer, normalise, pulses
+        self._h = h.numpy().copy()
+        self._trace = trace.transpose(1, 2).contiguous().numpy().copy()
+        self._seen = np.zeros(self._trace.shape[:2], np.int64)
+        self._no_visits = kernel.no_visits(self._h)
+        self.n_steps = 0
+
+    def step(self, x: Tensor, keep: Tensor) -> Tensor:
+        """Play one step; see `mstpn.network.twin.Stepper`."""
+        _share_threads()
+        h, sums, _ = kernel.forward(
+            *(x[None].contiguous().numpy(), self._h, self._trace, self._seen, self.n_steps),
+            *(keep[None].contiguous().numpy(), self._layer, self._normalise, self._pulses),
+            *(self._no_visits, False),
+        )
+        self._h = h[0]
+        self.n_steps += 1
+        self.rows = torch.from_numpy(sums[2, 0])
+        return torch.from_numpy(self._h.copy())
+
+    def state(self) -> tuple[Tensor, Tensor]:
+        """H and F now; the stepper is not to be used any more."""
+        kernel.settle(self._trace, self._seen, self.n_steps, self._layer.decay)
+        return torch.from_numpy(self._h), torch.from_numpy(self._trace).transpose(1, 2)
 
 
 def _share_threads() -> None:

@@ -3,9 +3,17 @@
 The recursion is that of `mstpn.network.twin`; ``keep(t) = 0`` starts a new game before
 step t: F and h are zeroed.
 
-The backward pass needs F(t) of every step. Storing it costs N * M floats a step, so
-the forward pass keeps F only every `SEGMENT` steps and the backward pass recomputes
-one segment at a time, which stays in the last-level cache.
+Only synapses of active inputs (z != 0) are visited. Arrays are (M, N), so that the synapses
+of one input are one row. Between two visits F of a row decays by Lambda^k, and so does its
+adjoint on the way back, so silent inputs cost nothing. A visit keeps F before and after its
+pulse for the backward pass::
+
+    F(t) = Lambda^k F+           decay since the last visit
+    S    = W + F(t)              read
+    u    = Gamma h(t) z(t)       wanted, and issued within the device's limits
+    F+   = Lambda F(t) + issued  = F(t+1)
+
+Beside h the kernel sums what joules follow from; the factors between are the caller's.
 
 Loops are split so that each writes one array: LLVM then proves the absence of
 aliasing with few run-time checks and vectorises all of them.
@@ -22,15 +30,39 @@ from mstpn.network.normalisation import NORM_FLOOR
 from mstpn.synapses.nonidealities import NOISE_UNIT, noise_level
 from mstpn.synapses.write_limits import issued_update, windowed_trace
 
-__all__ = ["MODES", "SEGMENT", "Pulses", "backward", "forward"]
-
-SEGMENT = 8
-MODES = {"none": 0, "l2": 1, "stpn": 2}
-"""Numbers of the normalisations."""
-_L2, _STPN = MODES["l2"], MODES["stpn"]
+__all__ = ["Layer", "Pulses", "Visits", "backward", "forward", "no_visits", "settle"]
 
 Array = NDArray[Any]
-"""float32 or float64, all of a call alike."""
+"""float32 or float64, all of a call alike, unless said otherwise."""
+
+_N_PARTS = 4
+"""Sums of gradients of so many groups of games apart: the result does not depend on threads."""
+_FAST = {"reassoc", "contract", "nsz", "arcp"}  # limits may be infinite
+
+
+class Layer(NamedTuple):
+    """Parameters of a layer, (M, N) each but the last.
+
+    Parameters
+    ----------
+    weight, decay : Array
+        As the devices have them.
+    gamma, gamma_power : Array
+        Gamma as programmed, and |Gamma|^p.
+    gain : Array
+        Of the updates, from device to device.
+    held : Array
+        Weights of the sum of F over all steps and synapses.
+    bias : Array, (N,)
+    """
+
+    weight: Array
+    decay: Array
+    gamma: Array
+    gamma_power: Array
+    gain: Array
+    held: Array
+    bias: Array
 
 
 class Pulses(NamedTuple):
@@ -40,24 +72,45 @@ class Pulses(NamedTuple):
     ----------
     delta_f_min, delta_f_max, total_min, total_max : float
         As in `WriteLimits`.
-    gain : (N, M)
-        Of the updates, from device to device.
+    exponent : float
+        p: a pulse of dF takes energy as |dF|^p.
+    offset : float
+        Conductance at W + F = 0, in units of W.
     std : float
-        Standard deviation of the noise from pulse to pulse.
+        Standard deviation of the noise from pulse to pulse, relative.
     keys : (B,) of int64
         Seeds of that noise.
-    first_step : int
-        Number of the first step.
+    shift : int
+        Number of the step in the noise, less that of the call.
     """
 
     delta_f_min: float
     delta_f_max: float
     total_min: float
     total_max: float
-    gain: Array
+    exponent: float
+    offset: float
     std: float
     keys: Array
-    first_step: int
+    shift: int
+
+
+class Visits(NamedTuple):
+    """What the backward pass needs of the visits of rows, games one after the other.
+
+    Parameters
+    ----------
+    before, after : Array, (V, N)
+        F(t) at the read, and F(t+1) after the pulse.
+    row : (V,) of int64
+    starts : (B, T + 1) of int64
+        Where the visits of each step begin.
+    """
+
+    before: Array
+    after: Array
+    row: Array
+    starts: Array
 
 
 _issued_update = numba.njit(issued_update)
@@ -65,113 +118,118 @@ _windowed_trace = numba.njit(windowed_trace)
 _noise_level = numba.njit(noise_level)
 
 
-@numba.njit(fastmath=True, inline="never")
-def _dot_sum(w: Array, f: Array, z: Array) -> float:
+@numba.njit(fastmath=_FAST, inline="never")
+def _raise(base: Array, exponent: int, out: Array, square: Array) -> None:
+    """Write base^exponent, exponent >= 0, by repeated squaring."""
+    for i in range(out.shape[0]):
+        out[i] = 1
+    for i in range(out.shape[0]):
+        square[i] = base[i]
+    while exponent > 0:
+        if exponent & 1:
+            for i in range(out.shape[0]):
+                out[i] *= square[i]
+        exponent >>= 1
+        if exponent > 0:
+            for i in range(out.shape[0]):
+                square[i] *= square[i]
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _multiply(a: Array, factor: Array) -> None:
+    for i in range(a.shape[0]):
+        a[i] *= factor[i]
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _read(w: Array, f: Array, z: float, current: Array) -> None:
+    for i in range(current.shape[0]):
+        current[i] += (w[i] + f[i]) * z
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _sum(a: Array) -> Any:
+    total = a.dtype.type(0)
+    for i in range(a.shape[0]):
+        total += a[i]
+    return total
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _held(f: Array, held: Array, decay: Array, power: Array) -> Any:
+    """Sum of held F over the steps in which F of a row decays by `power` = Lambda^k."""
+    total = f.dtype.type(0)
+    for i in range(f.shape[0]):
+        total += held[i] * f[i] * ((1 - power[i]) / (1 - decay[i]))
+    return total
+
+
+@numba.njit
+def _power_of(x: Any, exponent: Any) -> Any:
+    return math.sqrt(x) if exponent == 0.5 else x**exponent
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _total(w: Array, f: Array) -> Any:
     total = w.dtype.type(0)
-    for j in range(z.shape[0]):
-        total += (w[j] + f[j]) * z[j]
+    for i in range(w.shape[0]):
+        total += w[i] + f[i]
     return total
 
 
-@numba.njit(fastmath=True, inline="never")
-def _dot_product(p: Array, gamma: Array, z: Array) -> float:
-    total = z.dtype.type(0)
-    for j in range(z.shape[0]):
-        total += p[j] * gamma[j] * z[j]
+@numba.njit(fastmath=_FAST, inline="never")
+def _dot(a: Array, b: Array) -> Any:
+    total = a.dtype.type(0)
+    for i in range(a.shape[0]):
+        total += a[i] * b[i]
     return total
 
 
-@numba.njit(fastmath=True, inline="never")
-def _step_trace(f: Array, decay: Array, gamma: Array, z: Array, h: float, scale: float) -> None:
-    for j in range(z.shape[0]):
-        f[j] = decay[j] * (f[j] * scale) + gamma[j] * (z[j] * h)
-
-
-@numba.njit(fastmath=True, inline="never")
-def _step_trace_into(
-    f: Array, decay: Array, gamma: Array, z: Array, h: float, scale: float, f_next: Array
-) -> None:
-    for j in range(z.shape[0]):
-        f_next[j] = decay[j] * (f[j] * scale) + gamma[j] * (z[j] * h)
+@numba.njit(fastmath=_FAST, inline="never")
+def _issue(gamma: Array, h: Array, z: float, least: float, most: float, issued: Array) -> None:
+    for i in range(issued.shape[0]):
+        issued[i] = _issued_update(gamma[i] * (z * h[i]), least, most)
 
 
 @numba.njit(inline="never")
-def _step_trace_limited(
-    f: Array,
-    decay: Array,
-    gamma: Array,
-    z: Array,
-    h: float,
-    scale: float,
-    w: Array,
-    pulses: Pulses,
-    place: tuple[int, int, int, int],
-    f_next: Array,
+def _add_noise(issued: Array, std: float, key: int, step: int, synapse: int) -> None:
+    for i in range(issued.shape[0]):
+        noise = _noise_level(key, step, synapse + i) * NOISE_UNIT
+        issued[i] *= max(1 + std * noise, 0.0)
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _write(
+    f: Array, decay: Array, issued: Array, gain: Array, w: Array, low: float, high: float
 ) -> None:
-    least, most, low, high, gain, std, keys, first_step = pulses
-    b, t, i, n_out = place
-    for j in range(z.shape[0]):
-        update = f.dtype.type(0)
-        g = gain[i, j]
-        if g > 0:
-            update = _issued_update(gamma[j] * (z[j] * h), least * g, most * g)
-        if std > 0:
-            noise = _noise_level(keys[b], first_step + t, j * n_out + i) * NOISE_UNIT
-            update *= max(1 + std * noise, 0.0)
-        f_next[j] = _windowed_trace(decay[j] * (f[j] * scale) + update, w[j], low, high)
+    for i in range(f.shape[0]):
+        f[i] = _windowed_trace(decay[i] * f[i] + gain[i] * issued[i], w[i], low, high)
 
 
-@numba.njit(fastmath=True, inline="never")
-def _inverse_norm(w: Array, f: Array) -> float:
-    square = w.dtype.type(0)
-    for j in range(w.shape[0]):
-        square += (w[j] + f[j]) * (w[j] + f[j])
-    return w.dtype.type(1) / max(w.dtype.type(math.sqrt(square)), w.dtype.type(NORM_FLOOR))
+@numba.njit(fastmath=_FAST, inline="never")
+def _pulse_sizes(
+    issued: Array, gamma_power: Array, h_power: Array, z_power: float, most: float, size: Array
+) -> None:
+    """|dF|^p of the pulses issued."""
+    zero = size.dtype.type(0)
+    for i in range(size.shape[0]):
+        whole = min(gamma_power[i] * (h_power[i] * z_power), most)
+        size[i] = whole if issued[i] != 0 else zero
 
 
-@numba.njit(fastmath=True, inline="never")
-def _add_dz(dz: Array, w: Array, f: Array, p: Array, gamma: Array, da: float, h: float) -> None:
-    for j in range(dz.shape[0]):
-        dz[j] += (w[j] + f[j]) * da + p[j] * gamma[j] * h
-
-
-@numba.njit(fastmath=True, inline="never")
-def _add_ddecay(ddecay: Array, p: Array, f: Array, scale: float) -> None:
-    for j in range(p.shape[0]):
-        ddecay[j] += p[j] * (f[j] * scale)
-
-
-@numba.njit(fastmath=True, inline="never")
-def _add_dgamma(dgamma: Array, p: Array, z: Array, h: float) -> None:
-    for j in range(p.shape[0]):
-        dgamma[j] += p[j] * z[j] * h
-
-
-@numba.njit(fastmath=True, inline="never")
-def _step_adjoint(p: Array, decay: Array, z: Array, da: float, scale: float) -> None:
-    for j in range(p.shape[0]):
-        p[j] = decay[j] * (p[j] * scale) + da * z[j]
-
-
-@numba.njit(fastmath=True, inline="never")
-def _add_through_norm(p: Array, w: Array, f: Array, factor: float) -> None:
-    for j in range(p.shape[0]):
-        p[j] += factor * (w[j] + f[j])
-
-
-@numba.njit(fastmath=True, inline="never")
+@numba.njit(fastmath=_FAST, inline="never")
 def _presynaptic(x: Array, h: Array, normalise: bool, z: Array) -> Any:
-    """Write z = [x; h], divided by its Euclidean norm if asked; return that norm or 1."""
+    """Write z = [x; h], or x alone, divided by its Euclidean norm if asked; return norm or 1."""
     n_in = x.shape[0]
     square = x.dtype.type(0)
     for j in range(n_in):
         z[j] = x[j]
-        square += x[j] * x[j]
-    for j in range(h.shape[0]):
+    for j in range(z.shape[0] - n_in):
         z[n_in + j] = h[j]
-        square += h[j] * h[j]
     if not normalise:
         return x.dtype.type(1)
+    for j in range(z.shape[0]):
+        square += z[j] * z[j]
     norm = max(x.dtype.type(math.sqrt(square)), x.dtype.type(NORM_FLOOR))
     inverse = x.dtype.type(1) / norm
     for j in range(z.shape[0]):
@@ -179,191 +237,384 @@ def _presynaptic(x: Array, h: Array, normalise: bool, z: Array) -> Any:
     return norm
 
 
+def no_visits(like: Array) -> Visits:
+    """What to pass where no backward pass follows."""
+    none = np.empty((0, like.shape[-1]), like.dtype)
+    empty = np.empty(0, np.int64)
+    return Visits(none, none, empty, np.empty((0, 0), np.int64))
+
+
 @numba.njit(parallel=True, cache=True)
 def forward(
     x: Array,
     h0: Array,
     trace: Array,
+    seen: Array,
+    first: int,
     keep: Array,
-    weight: Array,
-    decay: Array,
-    gamma: Array,
-    bias: Array,
-    mode: int,
-    pulses: Pulses | None,
-    n_kept: int,
-) -> tuple[Array, Array]:
+    layer: Layer,
+    normalise: bool,
+    pulses: Pulses,
+    visits: Visits,
+    charged: bool,
+) -> tuple[Array, Array, Array]:
     """Run the recursion.
 
     Parameters
     ----------
     x : (T, B, I)
     h0 : (B, N)
-    trace : (B, N, I + N)
-        F before the first step; overwritten with F after the last one.
+    trace : (B, M, N)
+        F of every row as of the step `seen`; brought forward.
+    seen : (B, M) of int64
+        Brought forward: rows are as of their last visit, see `settle`.
+    first : int
+        Number of the first step.
     keep : (T, B)
         0 where a new game starts at that step, else 1.
-    weight, decay, gamma : (N, I + N)
-        As the devices have them: `gamma` with the gain of the updates in it.
-    bias : (N,)
-    mode : int
-        One of `MODES`.
-    pulses : Pulses or None
-        None if every update is issued as it is wanted.
-    n_kept : int
-        How many snapshots of F to keep: ``ceil(T / SEGMENT)`` for a later backward
-        pass, 0 for none.
+    layer : Layer
+    normalise : bool
+        Divide z by its Euclidean norm.
+    pulses : Pulses
+    visits : Visits
+        Filled for the backward pass, which must begin with all rows as of `first`; or
+        `no_visits`. With visits all rows are settled at the end.
+    charged : bool
+        Sum held F, with visits.
 
     Returns
     -------
     h : (T, B, N)
-    kept : (n_kept, B, N, I + N)
-        F at the start of each segment, after that step's reset.
+    sums : (3, T, B)
+        Over the pulses of each step of |dF|^p; over its reads of |z| G, in units of W; rows in
+        which any pulse was issued.
+    held : (B,)
+        Sum of ``layer.held`` F over steps and synapses, if `charged`.
     """
     n_steps, n_batch = x.shape[:2]
-    n_out, n_pre = weight.shape
+    n_pre, n_out = layer.weight.shape
+    kind = x.dtype.type
+    least, most = kind(pulses.delta_f_min), kind(pulses.delta_f_max)
+    low, high = kind(pulses.total_min), kind(pulses.total_max)
+    exponent, offset = kind(pulses.exponent), kind(n_out * pulses.offset)
+    largest = kind(pulses.delta_f_max**pulses.exponent)
+    before, after, row, starts = visits  # numba loses what a parallel loop writes to members
+    kept = starts.shape[0] > 0
     h_all = np.empty((n_steps, n_batch, n_out), x.dtype)
-    kept = np.empty((n_kept, n_batch, n_out, n_pre), x.dtype)
+    sums = np.zeros((3, n_steps, n_batch), x.dtype)
+    held_all = np.zeros(n_batch, x.dtype)
     for b in numba.prange(n_batch):
         z = np.empty(n_pre, x.dtype)
-        row = np.empty(n_pre, x.dtype)
-        scale = x.dtype.type(1)
+        active = np.empty(n_pre, np.int64)
+        power, square = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
+        issued, size = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
+        current, h_power = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
         h = h0[b].copy()
+        v, number = starts[b, 0] if kept else 0, first + pulses.shift
+        held = kind(0)
         for t in range(n_steps):
             if keep[t, b] == 0:
+                for j in range(n_pre if charged else 0):
+                    _raise(layer.decay[j], first + t - seen[b, j], power, square)
+                    held += _held(trace[b, j], layer.held[j], layer.decay[j], power)
                 trace[b] = 0
+                seen[b] = first + t
                 h[:] = 0
-            if n_kept > 0 and t % SEGMENT == 0:
-                kept[t // SEGMENT, b] = trace[b]
-            _presynaptic(x[t, b], h, mode == _L2, z)
+            _presynaptic(x[t, b], h, normalise, z)
+            n_active = 0
+            for j in range(n_pre):
+                active[n_active] = j
+                n_active += z[j] != 0
+            current[:] = layer.bias
+            read = kind(0)
+            for j in active[:n_active]:
+                f = trace[b, j]
+                gap = first + t - seen[b, j]
+                if gap > 0:
+                    _raise(layer.decay[j], gap, power, square)
+                    if charged:
+                        held += _held(f, layer.held[j], layer.decay[j], power)
+                    _multiply(f, power)
+                if charged:
+                    held += _dot(f, layer.held[j])
+                if kept:
+                    before[v] = f
+                    row[v] = j
+                    v += 1
+                _read(layer.weight[j], f, z[j], current)
+                read += abs(z[j]) * (offset + _total(layer.weight[j], f))
             for i in range(n_out):
-                f = trace[b, i]
-                if mode == _STPN:
-                    scale = _inverse_norm(weight[i], f)
-                h[i] = np.tanh(_dot_sum(weight[i], f, z) * scale + bias[i])
-                if pulses is None:
-                    _step_trace(f, decay[i], gamma[i], z, h[i], scale)
-                else:
-                    place = (b, t, i, n_out)
-                    _step_trace_limited(
-                        f, decay[i], gamma[i], z, h[i], scale, weight[i], pulses, place, row
-                    )
-                    f[:] = row
+                h[i] = np.tanh(current[i])
+                h_power[i] = _power_of(abs(h[i]), exponent)
+            v -= n_active * kept
+            pulse, rows = kind(0), 0
+            for j in active[:n_active]:
+                f = trace[b, j]
+                _issue(layer.gamma[j], h, z[j], least, most, issued)
+                z_power = _power_of(abs(z[j]), exponent)
+                _pulse_sizes(issued, layer.gamma_power[j], h_power, z_power, largest, size)
+                spent = _sum(size)
+                if spent > 0:
+                    pulse += spent
+                    rows += 1
+                    if pulses.std > 0:
+                        _add_noise(issued, pulses.std, pulses.keys[b], number + t, j * n_out)
+                _write(f, layer.decay[j], issued, layer.gain[j], layer.weight[j], low, high)
+                seen[b, j] = first + t + 1
+                if kept:
+                    after[v] = f
+                    v += 1
+            if kept:
+                starts[b, t + 1] = v
             h_all[t, b] = h
-    return h_all, kept
+            sums[0, t, b], sums[1, t, b], sums[2, t, b] = pulse, read, rows
+        for j in range(n_pre if kept else 0):
+            _raise(layer.decay[j], first + n_steps - seen[b, j], power, square)
+            held += _held(trace[b, j], layer.held[j], layer.decay[j], power)
+            _multiply(trace[b, j], power)
+            seen[b, j] = first + n_steps
+        held_all[b] = held
+    return h_all, sums, held_all
+
+
+@numba.njit(parallel=True, cache=True)
+def settle(trace: Array, seen: Array, step: int, decay: Array) -> None:
+    """Bring all rows forward to a step.
+
+    Parameters
+    ----------
+    trace : (B, M, N)
+    seen : (B, M) of int64
+    step : int
+    decay : (M, N)
+    """
+    for b in numba.prange(len(trace)):
+        power, square = np.empty_like(decay[0]), np.empty_like(decay[0])
+        gap = -1
+        for j in range(len(decay)):
+            if not trace[b, j].any():
+                continue
+            gap = step - seen[b, j]
+            _raise(decay[j], gap, power, square)
+            _multiply(trace[b, j], power)
+        seen[b] = step
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _back_through_gap(
+    p: Array,
+    after: Array,
+    gap: int,
+    decay: Array,
+    ddecay: Array,
+    held: Array,
+    dheld: Array,
+    charged: float,
+    one_less: Array,
+    square: Array,
+) -> None:
+    """Take the adjoint of F back to `gap` steps before, where F was `after`.
+
+    Over these steps ``sum F = after (1 - Lambda^gap) / (1 - Lambda)``; `charged` is the
+    gradient of the sum of held F.
+    """
+    one = decay.dtype.type(1)
+    _raise(decay, gap - 1, one_less, square)
+    for i in range(p.shape[0]):
+        ddecay[i] += gap * one_less[i] * after[i] * p[i]
+    for i in range(p.shape[0]):
+        p[i] *= decay[i] * one_less[i]
+    if charged == 0:
+        return
+    for i in range(p.shape[0]):
+        square[i] = (one - decay[i] * one_less[i]) / (one - decay[i])
+    for i in range(p.shape[0]):
+        change = (square[i] - gap * one_less[i]) / (one - decay[i])
+        ddecay[i] += charged * held[i] * after[i] * change
+    for i in range(p.shape[0]):
+        dheld[i] += charged * after[i] * square[i]
+    for i in range(p.shape[0]):
+        p[i] += charged * held[i] * square[i]
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _update_adjoint(
+    p: Array,
+    gain: Array,
+    gamma: Array,
+    h: Array,
+    z: float,
+    gamma_power: Array,
+    h_power: Array,
+    z_power: float,
+    factor: float,
+    least: float,
+    most: float,
+    q: Array,
+) -> None:
+    """Write that of the wanted update: through F, and through the energy of its pulse.
+
+    Limits and noise are passed straight through on the way to F. The energy is that of what
+    is issued: none below the limits, the same for whatever is above.
+    """
+    zero = q.dtype.type(0)
+    for i in range(q.shape[0]):
+        q[i] = gain[i] * p[i]
+    if factor == 0:
+        return
+    for i in range(q.shape[0]):
+        wanted = gamma[i] * (z * h[i])
+        within = (abs(wanted) >= least) & (abs(wanted) < most) & (wanted != 0)
+        slope = factor * gamma_power[i] * (h_power[i] * z_power) / wanted if within else zero
+        q[i] += slope
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _add_product(total: Array, a: Array, b: Array, factor: float) -> None:
+    for i in range(total.shape[0]):
+        total[i] += a[i] * b[i] * factor
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _add_scaled(total: Array, a: Array, factor: float) -> None:
+    for i in range(total.shape[0]):
+        total[i] += a[i] * factor
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _step_back(p: Array, decay: Array, da: Array, z: float, standing: float) -> None:
+    for i in range(p.shape[0]):
+        p[i] = decay[i] * p[i] + da[i] * z + standing
 
 
 @numba.njit(parallel=True, cache=True)
 def backward(
     grad_h: Array,
     grad_trace: Array,
+    grad_pulse: Array,
+    grad_read: Array,
+    grad_held: Array,
     x: Array,
     h0: Array,
+    trace0: Array,
     keep: Array,
-    weight: Array,
-    decay: Array,
-    gamma: Array,
+    layer: Layer,
+    normalise: bool,
+    pulses: Pulses,
     h_all: Array,
-    kept: Array,
-    mode: int,
-    pulses: Pulses | None,
+    visits: Visits,
 ) -> tuple[Array, ...]:
-    """Gradients of the recursion, given those of its outputs h and F(T).
+    """Gradients of the recursion, given those of its outputs.
 
-    Shapes as in `forward`. Limits and noise are passed straight through: gradients are those
-    of the update that was wanted, taken at the F that came of it.
+    Those outputs are h, F(T), the first two sums of `forward`, and for each game the sum of
+    ``held F`` over its steps and synapses. Shapes as in `forward`; `grad_held` is (B,).
+
+    Limits and noise are passed straight through: gradients are those of the update that was
+    wanted, taken at the F that came of it. Silent inputs get the gradient 0, which is right
+    behind a ReLU.
 
     Returns
     -------
-    dx, dh0, dtrace0, ddecay, dgamma
-        As the arguments they belong to.
-    dbias : (N,)
-    ds : (T, B, N)
-        Gradient of (W + F) z, of which that of W is a plain product.
-    dweight : (N, M)
-        What W gets on top of that, through STPN's norm; empty in other modes.
+    dx, dh0, dtrace0, dweight, ddecay, dgamma, dheld, dbias
+        As the arguments they belong to; `dgamma` is that of the programmed Gamma.
     """
     n_steps, n_batch, n_in = x.shape
-    n_out, n_pre = weight.shape
-    one = x.dtype.type(1)
-    dx = np.empty_like(x)
+    n_pre, n_out = layer.weight.shape
+    kind = x.dtype.type
+    one = kind(1)
+    least, most = kind(pulses.delta_f_min), kind(pulses.delta_f_max)
+    exponent, offset = kind(pulses.exponent), kind(n_out * pulses.offset)
+    dx = np.zeros_like(x)
     dh0 = np.empty_like(h0)
-    ds_all = np.empty_like(h_all)
-    dbias = np.zeros((n_batch, n_out), x.dtype)
-    dweight = np.zeros((n_batch if mode == _STPN else 0, n_out, n_pre), x.dtype)
     dtrace = grad_trace.copy()
-    ddecay = np.zeros((n_batch, n_out, n_pre), x.dtype)
-    dgamma = np.zeros((n_batch, n_out, n_pre), x.dtype)
-    for b in numba.prange(n_batch):
-        history = np.empty((SEGMENT, n_out, n_pre), x.dtype)
-        z = np.empty((SEGMENT, n_pre), x.dtype)
-        norm = np.empty(SEGMENT, x.dtype)
-        scale = one
-        dz = np.empty(n_pre, x.dtype)
-        dh = np.zeros(n_out, x.dtype)
+    dbias = np.zeros((n_batch, n_out), x.dtype)
+    parts = np.zeros((_N_PARTS, 4, n_pre, n_out), x.dtype)
+    for part in numba.prange(_N_PARTS):
+        dweight, ddecay, dgamma, dheld = parts[part]
+        z, dz = np.empty(n_pre, x.dtype), np.empty(n_pre, x.dtype)
+        at, z_power = np.empty(n_pre, np.int64), np.empty(n_pre, x.dtype)
+        da, h_power = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
+        q, one_less = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
+        square = np.empty(n_out, x.dtype)
         zero = np.zeros(n_out, x.dtype)
-        p = dtrace[b]
-        for segment in range((n_steps - 1) // SEGMENT, -1, -1):
-            start = segment * SEGMENT
-            length = min(SEGMENT, n_steps - start)
-            history[0] = kept[segment, b]
-            for s in range(length):
-                t = start + s
+        for b in range(part, n_batch, _N_PARTS):
+            dh = np.zeros(n_out, x.dtype)
+            p = dtrace[b]
+            charged = grad_held[b]
+            at[:] = n_steps
+            for t in range(n_steps - 1, -1, -1):
+                h = h_all[t, b]
                 if keep[t, b] == 0:
-                    h_before = zero
+                    norm = _presynaptic(x[t, b], zero, normalise, z)
                 elif t == 0:
-                    h_before = h0[b]
+                    norm = _presynaptic(x[t, b], h0[b], normalise, z)
                 else:
-                    h_before = h_all[t - 1, b]
-                norm[s] = _presynaptic(x[t, b], h_before, mode == _L2, z[s])
-                if s + 1 == length:
-                    break
-                if keep[t + 1, b] == 0:
-                    history[s + 1] = 0
-                    continue
+                    norm = _presynaptic(x[t, b], h_all[t - 1, b], normalise, z)
+                spent, read = exponent * grad_pulse[t, b], grad_read[t, b]
+                da[:] = grad_h[t, b] + dh
                 for i in range(n_out):
-                    f, f_next, h = history[s, i], history[s + 1, i], h_all[t, b, i]
-                    if mode == _STPN:
-                        scale = _inverse_norm(weight[i], f)
-                    if pulses is None:
-                        _step_trace_into(f, decay[i], gamma[i], z[s], h, scale, f_next)
-                    else:
-                        place = (b, t, i, n_out)
-                        _step_trace_limited(
-                            f, decay[i], gamma[i], z[s], h, scale, weight[i], pulses, place, f_next
+                    h_power[i] = _power_of(abs(h[i]), exponent)
+                begin, end = visits.starts[b, t], visits.starts[b, t + 1]
+                for v in range(begin, end):
+                    j = visits.row[v]
+                    gap = at[j] - (t + 1)
+                    if gap > 0:
+                        _back_through_gap(
+                            *(p[j], visits.after[v], gap, layer.decay[j], ddecay[j]),
+                            *(layer.held[j], dheld[j], charged, one_less, square),
                         )
-            for s in range(length - 1, -1, -1):
-                t = start + s
+                    at[j] = t
+                    z_power = abs(z[j]) ** exponent
+                    _update_adjoint(
+                        *(p[j], layer.gain[j], layer.gamma[j], h, z[j]),
+                        *(layer.gamma_power[j], h_power, z_power, spent, least, most, q),
+                    )
+                    _add_product(da, q, layer.gamma[j], z[j])
+                for i in range(n_out):
+                    da[i] *= one - h[i] * h[i]
+                dbias[b] += da
                 dz[:] = 0
-                for i in range(n_out):
-                    f = history[s, i]
-                    h = h_all[t, b, i]
-                    da = grad_h[t, b, i] + dh[i] + _dot_product(p[i], gamma[i], z[s])
-                    da *= one - h * h
-                    dbias[b, i] += da
-                    through_norm = one * 0
-                    if mode == _STPN:
-                        scale = _inverse_norm(weight[i], f)
-                        through_norm = -(scale**3) * (
-                            _dot_product(p[i], decay[i], f) + da * _dot_sum(weight[i], f, z[s])
-                        )
-                    ds = da * scale
-                    ds_all[t, b, i] = ds
-                    _add_dz(dz, weight[i], f, p[i], gamma[i], ds, h)
-                    _add_ddecay(ddecay[b, i], p[i], f, scale)
-                    _add_dgamma(dgamma[b, i], p[i], z[s], h)
-                    _step_adjoint(p[i], decay[i], z[s], ds, scale)
-                    if mode == _STPN:
-                        _add_through_norm(p[i], weight[i], f, through_norm)
-                        _add_through_norm(dweight[b, i], weight[i], f, through_norm)
-                if mode == _L2:
-                    along = np.dot(dz, z[s])
-                    dz[:] = (dz - along * z[s]) / norm[s]
+                for v in range(begin, end):
+                    j = visits.row[v]
+                    f, w = visits.before[v], layer.weight[j]
+                    z_power = abs(z[j]) ** exponent
+                    _update_adjoint(
+                        *(p[j], layer.gain[j], layer.gamma[j], h, z[j]),
+                        *(layer.gamma_power[j], h_power, z_power, spent, least, most, q),
+                    )
+                    _add_product(dgamma[j], q, h, z[j])
+                    _add_product(ddecay[j], p[j], f, one)
+                    standing = read * abs(z[j])
+                    _add_scaled(dweight[j], da, z[j])
+                    q[:] = q * layer.gamma[j]
+                    dz[j] = _dot(q, h) + _dot(w, da) + _dot(f, da)
+                    if read != 0:
+                        dz[j] += read * np.sign(z[j]) * (offset + _total(w, f))
+                        dweight[j] += standing
+                    _step_back(p[j], layer.decay[j], da, z[j], standing)
+                    if charged != 0:
+                        _add_scaled(dheld[j], f, charged)
+                        _add_scaled(p[j], layer.held[j], charged)
+                if normalise:
+                    along = np.dot(dz, z)
+                    for v in range(begin, end):
+                        j = visits.row[v]
+                        dz[j] = (dz[j] - along * z[j]) / norm
                 dx[t, b] = dz[:n_in]
                 if keep[t, b] == 0:
                     p[:] = 0
+                    at[:] = t
                     dh[:] = 0
-                else:
+                elif n_pre > n_in:
                     dh[:] = dz[n_in:]
-        dh0[b] = dh
-    return dx, dh0, dtrace, ddecay.sum(0), dgamma.sum(0), dbias.sum(0), ds_all, dweight.sum(0)
+                else:
+                    dh[:] = 0
+            for j in range(n_pre):
+                if at[j] > 0 and (charged != 0 or p[j].any()):
+                    _back_through_gap(
+                        *(p[j], trace0[b, j], at[j], layer.decay[j], ddecay[j]),
+                        *(layer.held[j], dheld[j], charged, one_less, square),
+                    )
+            dh0[b] = dh
+    total = parts[0] + parts[1] + parts[2] + parts[3]
+    return dx, dh0, dtrace, total[0], total[1], total[2], total[3], dbias.sum(0)

@@ -7,6 +7,7 @@ from typing import Any
 
 from brian2.units import volt
 
+from mstpn.network.wiring import BIAS_LINES, check_bias_lines
 from mstpn.synapses.command_line import Parser
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
@@ -21,7 +22,13 @@ def _option(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
 
 
-SPREADS = ("delta_f_std", "delta_f_dtod", "weight_dtod", "half_voltage_dtod")
+SPREADS = (
+    "delta_f_std",
+    "delta_f_dtod",
+    "weight_dtod",
+    "half_voltage_dtod",
+    "corrupt_devices_prob",
+)
 """Options by which a training gets other devices, and other noise, in every rollout."""
 
 
@@ -47,6 +54,7 @@ class Options:
     algorithm: str = _option("ppo", "ppo, or a2c as in STPN's code")
     n_envs: int = _option(16, "games at once")
     sticky: float = _option(0.0, "probability that the emulator repeats the last action")
+    flicker: float = _option(0.0, "probability that a frame is blanked")
     rollout_length: int = _option(64, "steps of each game between updates")
     n_minibatches: int = _option(2, "groups of games per epoch, ppo only")
     n_epochs: int = _option(3, "passes over a rollout, ppo only")
@@ -74,20 +82,29 @@ class Options:
     normalisation: str = _option(
         "none", "of the presynaptic vector, none or l2; or stpn: of W + F, as published there"
     )
+    no_feedback: bool = _option(False, "leave h of the last step out of z: F is all the memory")
+    no_memory: bool = _option(False, "Gamma = 0, held there: no short-term memory in F")
+    bias_lines: str = _option(
+        "block", "synapses that share one voltage and Lambda, one of " + ", ".join(BIAS_LINES)
+    )
+    initial_decay: float = _option(0.0, "Lambda to start from, 0 for random ones")
+    decay_learning_rate: float = _option(3.0, "learning rate of Lambda over that of the rest")
     decay_min: float = _option(_DEVICE.decay_min, "smallest Lambda")
     decay_max: float = _option(_DEVICE.decay_max, "largest Lambda")
     weight_min: float = _option(-1.0, "smallest W")
     weight_max: float = _option(1.0, "largest W")
 
     memristor: str = _option("", "device file of what follows, the package's own if absent")
-    smallest_pulse: bool = _option(False, "do not issue updates below the smallest pulse's")
-    largest_pulse: bool = _option(False, "bound updates by the largest pulse's")
-    conductance_window: bool = _option(False, "keep W + F in the conductance window")
+    ideal_updates: bool = _option(
+        False, "every update as it is wanted, though no pulse of the device could make it"
+    )
+    energy_price: float = _option(0.0, "points that a millijoule costs")
 
     delta_f_std: float = _option(0.0, "spread of updates from pulse to pulse, relative")
     delta_f_dtod: float = _option(0.0, "of updates from device to device, relative")
     weight_dtod: float = _option(0.0, "of W from device to device")
     half_voltage_dtod: float = _option(0.0, "of V_half from device to device, in volt")
+    corrupt_devices_prob: float = _option(0.0, "share of devices that no pulse moves")
 
     evaluation_steps: int = _option(250_000, "agent steps between evaluations, 0 for none")
     evaluation_games: int = _option(16, "greedy games per evaluation")
@@ -102,11 +119,18 @@ class Options:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("seed", "evaluation_steps"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
-        for name in ("learning_rate", "gradient_clip", "pixel_unit", "save_minutes"):
+        for name in (
+            *("learning_rate", "decay_learning_rate", "gradient_clip", "pixel_unit"),
+            "save_minutes",
+        ):
             self._require(name, getattr(self, name) > 0, "positive")
-        for name in ("discount", "gae_lambda", "clip", "sticky"):
+        start, low, high = self.initial_decay, self.decay_min, self.decay_max
+        between = start == 0 or low < start < high
+        self._require("initial_decay", between, f"0 or in ({low:g}, {high:g})")
+        check_bias_lines(self.bias_lines)
+        for name in ("discount", "gae_lambda", "clip", "sticky", "flicker", "corrupt_devices_prob"):
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
-        for name in ("tracking_penalty", "position_coefficient", *SPREADS):
+        for name in ("tracking_penalty", "position_coefficient", "energy_price", *SPREADS):
             self._require(name, 0 <= getattr(self, name) < float("inf"), "at least 0 and finite")
         self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
         self._require("device", self.device in ("cpu", "cuda"), "cpu or cuda")
@@ -118,15 +142,8 @@ class Options:
 
     @property
     def write_limits(self) -> WriteLimits | None:
-        """Those that are switched on."""
-        switches = {
-            "smallest": self.smallest_pulse,
-            "largest": self.largest_pulse,
-            "window": self.conductance_window,
-        }
-        if not any(switches.values()):
-            return None
-        return self.memristor_model.write_limits(**switches)
+        """Those of the device, unless updates are ideal."""
+        return None if self.ideal_updates else self.memristor_model.write_limits()
 
     @property
     def memristor_model(self) -> Memristor:
@@ -140,6 +157,7 @@ class Options:
             delta_f_dtod=self.delta_f_dtod,
             weight_dtod=self.weight_dtod,
             half_voltage_dtod=self.half_voltage_dtod * volt,
+            corrupt_devices_prob=self.corrupt_devices_prob,
             seed=seed,
         )
 
@@ -162,9 +180,9 @@ class Options:
 
 
 MAY_CHANGE = frozenset(
-    {"out", "resume", "initial", "device", "total_steps", "sticky", "learning_rate"}
+    {"out", "resume", "initial", "device", "total_steps", "sticky", "flicker", "learning_rate"}
     | {*SPREADS, "entropy_coefficient", "activity_penalty"}
-    | {"tracking_penalty", "position_coefficient"}
+    | {"tracking_penalty", "position_coefficient", "energy_price", "decay_learning_rate"}
     | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}
 )
 """Options that a resumed training may have otherwise than the stopped one."""

@@ -13,6 +13,7 @@ from torch.nn import functional
 from mstpn.network.options import Options
 from mstpn.network.positions import PositionHead
 from mstpn.network.twin import MSTPN, CycleNoise, State
+from mstpn.synapses.joules import Charges
 
 __all__ = ["Rollout", "advantages", "losses", "total_loss"]
 
@@ -80,6 +81,7 @@ def losses(
     advantage: Tensor,
     which: Tensor,
     options: Options,
+    charges: Charges | None = None,
     position_head: PositionHead | None = None,
 ) -> dict[str, Tensor]:
     """Terms of the loss for whole sequences of some of the games.
@@ -92,7 +94,9 @@ def losses(
     which : Tensor of int
         Indices of games.
     options : Options
-        `algorithm` and `clip`.
+        `algorithm`, `clip` and `energy_price`.
+    charges : Charges, optional
+        `Charges.bare`; without it no energy is counted.
     position_head : PositionHead, optional
         If the rollout has `positions`.
     """
@@ -100,14 +104,20 @@ def losses(
     x = net.front_end(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
     state = State(*(s[which] for s in rollout.state))
     keep, noise = rollout.keep[:, which], rollout.noise_of(which)
-    h, _ = net.layer(x, state, keep, fused=True, noise=noise)
+    spent = None
+    if charges is None:
+        h, _ = net.layer(x, state, keep, fused=True, noise=noise)
+    else:
+        h, _, spent = net.layer.spend(x, state, keep, charges, noise)
     logits, values = net.heads(h)
     log_probs = logits.log_softmax(2)
     chosen = log_probs.gather(2, rollout.actions[:, which, None])[..., 0]
     target = (advantage + rollout.values)[:, which]
     advantage = advantage[:, which]
+    points = 1.0
     if options.algorithm == "ppo":
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        points = advantage.std(correction=0) + 1e-8
+        advantage = (advantage - advantage.mean()) / points
         ratio = (chosen - rollout.log_probs[:, which]).exp()
         clipped = ratio.clamp(1 - options.clip, 1 + options.clip)
         policy = -torch.min(advantage * ratio, advantage * clipped).mean()
@@ -120,6 +130,12 @@ def losses(
         "mean_feature": x.mean(),
         "active_fraction": (x.detach() > 0).float().mean(),
     }
+    if spent is not None:
+        joules = sum(spent.joules.values())
+        terms |= {f"{name}_uj": 1e6 * value.detach() for name, value in spent.joules.items()}
+        terms["rows"] = spent.rows.mean()
+        # the policy's term is in units of `points`, too
+        terms["price"] = options.energy_price * 1e3 * joules / points
     if position_head is not None and rollout.positions is not None:
         terms["position"] = position_head.error(h, rollout.positions[:, which])
     return terms
@@ -132,5 +148,6 @@ def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> T
         + options.value_coefficient * terms["value"]
         - options.entropy_coefficient * terms["entropy"]
         + options.position_coefficient * terms.get("position", 0)
+        + terms.get("price", 0)
         + options.activity_penalty * progress * terms["mean_feature"]
     )

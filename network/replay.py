@@ -179,15 +179,13 @@ def _feed(network: MSTPNNetwork) -> list[Any]:
     """What `MSTPNNetwork.step` does between two steps, as objects of Brian2."""
     z, clock, n = network.presynaptic, network.clock, network.parameters.n_features
     digital = NeuronGroup(1, "z_total : 1\nz_square : 1", clock=clock, name="digital*")
-    feedback, gather, spread = (
+    gather, spread = (
         Synapses(source, target, equations, clock=clock, name=name)
         for source, target, equations, name in (
-            (network.neurons, z[n:], FEEDBACK, "feedback*"),
             (z, digital, SUMS, "gather*"),
             (digital, network.neurons, TOTAL, "spread*"),
         )
     )
-    feedback.connect(j="i")
     gather.connect()
     spread.connect()
     when: dict[str, Any] = {"when": "before_start", "clock": clock}
@@ -195,12 +193,16 @@ def _feed(network: MSTPNNetwork) -> list[Any]:
     z[:n].run_regularly("z = features(t, i)", order=-5, **when)
     if code := NORMALISE[network.parameters.normalisation]:
         gather.run_regularly(code, order=-3, **when)
-    for synapses, name, order in (
-        (feedback, "z_post", -5),
+    summed = [
         (gather, "z_square_post", -4),
         (gather, "z_total_post", -2),
         (spread, "z_total_post", -1),
-    ):
+    ]
+    if network.parameters.feedback:
+        feedback = Synapses(network.neurons, z[n:], FEEDBACK, clock=clock, name="feedback*")
+        feedback.connect(j="i")
+        summed.append((feedback, "z_post", -5))
+    for synapses, name, order in summed:
         synapses.summed_updaters[name].when = "before_start"
         synapses.summed_updaters[name].order = order
-    return [digital, feedback, gather, spread]
+    return [digital, *dict.fromkeys(synapses for synapses, _, _ in summed)]

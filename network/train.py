@@ -31,12 +31,14 @@ from tqdm import tqdm
 
 from mstpn.network.checkpoint import atomic_write, load_checkpoint, save_checkpoint
 from mstpn.network.evaluate import evaluate, pong_environments
+from mstpn.network.frames import STEP_DURATION, Flicker
 from mstpn.network.options import MAY_CHANGE, SPREADS, Options, parse_options
 from mstpn.network.positions import PositionHead, distance
 from mstpn.network.ppo import Rollout, advantages, losses, total_loss
 from mstpn.network.training_log import TrainingLog
 from mstpn.network.twin import MSTPN, CycleNoise, PixelScale, State, TwinConfig
 from mstpn.synapses.files import one_line
+from mstpn.synapses.joules import Charges
 from mstpn.synapses.nonidealities import Nonidealities
 
 __all__ = ["Trainer", "keep_freed_memory", "main"]
@@ -67,7 +69,9 @@ class Trainer:
         self.env = pong_environments(o.n_envs, sticky=o.sticky)
         n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
         config = TwinConfig(
-            o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits
+            *(o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits),
+            bias_lines=o.bias_lines,
+            feedback=not o.no_feedback,
         )
         self.net = MSTPN(config)
         self.net.front_end.pixels = PixelScale(o.pixel_zero, o.pixel_unit)
@@ -78,7 +82,9 @@ class Trainer:
         self.learner = nn.ModuleDict({"net": self.net, "position_head": self.position_head})
         self.learner.to(self.device)
         self.memristor = o.memristor_model
-        self.optimiser = torch.optim.Adam(self.learner.parameters(), lr=o.learning_rate, eps=1e-5)
+        self._start_layer()
+        self.optimiser = adam(self.learner, o)
+        self.start = self._layer_parameters()
         self.step = 0
         self.returns: deque[float] = deque(maxlen=100)
         self.best = -np.inf
@@ -89,8 +95,13 @@ class Trainer:
             self._restore()
         elif (self.folder / "state.safetensors").exists():
             raise ValueError(f"{self.folder} holds a training: say --resume, or another --out")
+        self.charges = None
+        if self.device.type == "cpu" and o.normalisation != "stpn":
+            self.charges = Charges.of(self.memristor, STEP_DURATION).bare()
+        elif o.energy_price:
+            raise ValueError("energy-price must be 0 on cuda and with the normalisation stpn")
         self.log = TrainingLog(self.folder, self.step)
-        self.frames = self._reset()
+        self._reset()
         self.state = self.net.layer.initial_state(o.n_envs)
         self.done = torch.zeros(o.n_envs, device=self.device)
         self.game_return = np.zeros(o.n_envs)
@@ -98,10 +109,11 @@ class Trainer:
     def _start_from(self, path: Path) -> None:
         checkpoint, config = load_checkpoint(path), self.net.config
         low, high = config.decay_min, config.decay_max
-        if replace(checkpoint.config, decay_min=low, decay_max=high) != config:
+        other = ("decay_min", "decay_max", "limits", "bias_lines")
+        if replace(checkpoint.config, **{name: getattr(config, name) for name in other}) != config:
             raise ValueError(
-                f"initial: {path} must be of the same network, {config}, but for the range of "
-                f"Lambda, got {checkpoint.config}"
+                f"initial: {path} must be of the same network, {config}, but for "
+                f"{', '.join(other)}, got {checkpoint.config}"
             )
         if checkpoint.config != config:
             margin = 0.02 * (high - low)  # at the very end of its range Lambda has no gradient
@@ -111,6 +123,17 @@ class Trainer:
         pixels, self.net = self.net.front_end.pixels, checkpoint.twin()
         self.net.front_end.rescale(pixels)
         self.initial = checkpoint.metadata.get("training")
+
+    @torch.no_grad()
+    def _start_layer(self) -> None:
+        """What of the layer's start the options say."""
+        o, layer = self.options, self.net.layer
+        if o.initial_decay and not o.resume:
+            share = (o.initial_decay - o.decay_min) / (o.decay_max - o.decay_min)
+            layer.decay_logit.fill_(float(np.log(share / (1 - share))))
+        if o.no_memory:
+            layer.gamma.zero_()
+            layer.gamma.requires_grad_(False)
 
     def run(self) -> None:
         """Train until `total_steps`, saving every `save_minutes` and at the end.
@@ -155,22 +178,23 @@ class Trainer:
     def _collect(self) -> Rollout:
         net = self.net
         noise = self._other_devices()
-        start = State(self.state.h.clone(), self.state.trace.clone())
+        start, stepper = self.state, net.layer.stepper(self.state, noise)
         columns: list[tuple[Tensor, ...]] = []
-        for t in range(self.options.rollout_length):
-            at_step = noise and noise._replace(step=noise.step + t)
-            frames, keep = self.frames, 1 - self.done
-            x = net.front_end(frames)
-            h, self.state = net.layer(x[None], self.state, keep[None], fused=True, noise=at_step)
-            logits, value = net.heads(h[0])
+        for _ in range(self.options.rollout_length):
+            frames, keep, seen = self.frames, 1 - self.done, self.unblanked
+            logits, value = net.heads(stepper.step(net.front_end(frames), keep))
             log_prob = logits.log_softmax(1)
             action = torch.multinomial(log_prob.exp().cpu(), 1, generator=self.generator)
             reward, final = self._act(action[:, 0])
             action = action.to(self.device)
             chosen = log_prob.gather(1, action)[:, 0]
-            columns.append((frames, keep, action[:, 0], chosen, value, reward, final))
-        stacked: Any = [*(torch.stack(column) for column in zip(*columns, strict=True)), noise]
-        return Rollout(start, *stacked)
+            columns.append((frames, keep, action[:, 0], chosen, value, reward, final, seen))
+        self.state = State(*stepper.state())
+        *stacked, seen = (torch.stack(column) for column in zip(*columns, strict=True))
+        rollout = Rollout(start, *stacked, noise)
+        if self.options.position_coefficient:
+            rollout.positions = self.position_head.targets(seen)
+        return rollout
 
     def _other_devices(self) -> CycleNoise | None:
         """Go on with devices, and noise of their updates, that follow from the step."""
@@ -189,7 +213,7 @@ class Trainer:
     def _act(self, action: Tensor) -> tuple[Tensor, Tensor]:
         """Play one decision of every game; return the rewards, and 1 where a return ends."""
         observation, reward, ended, truncated, _ = self.env.step(action.numpy())
-        self.frames = self._to_device(observation[:, 0])
+        self._see(observation[:, 0])
         done = ended | truncated
         self.game_return += reward
         self.returns.extend(self.game_return[done])
@@ -211,16 +235,16 @@ class Trainer:
         o = self.options
         progress = self.step / o.total_steps
         for group in self.optimiser.param_groups:
-            group["lr"] = o.learning_rate * (1 - progress)
+            group["lr"] = o.learning_rate * group["rate"] * (1 - progress)
         advantage = advantages(rollout, self._next_value(), o.discount, o.gae_lambda)
-        if o.position_coefficient:
-            rollout.positions = self.position_head.targets(rollout.frames)
         n_epochs, n_parts = (o.n_epochs, o.n_minibatches) if o.algorithm == "ppo" else (1, 1)
         sums: dict[str, float] = {}
         for _ in range(n_epochs):
             order = torch.randperm(o.n_envs, generator=self.generator).to(self.device)
             for which in order.chunk(n_parts):
-                terms = losses(self.net, rollout, advantage, which, o, self.position_head)
+                terms = losses(
+                    *(self.net, rollout, advantage, which, o, self.charges, self.position_head)
+                )
                 self.optimiser.zero_grad(set_to_none=True)
                 total_loss(terms, o, progress).backward()
                 nn.utils.clip_grad_norm_(self.learner.parameters(), o.gradient_clip)
@@ -253,16 +277,37 @@ class Trainer:
         """Of the last 100 games of the sampled policy; NaN before the first one ended."""
         return float(np.mean(self.returns)) if self.returns else float("nan")
 
+    @torch.no_grad()
+    def _layer_parameters(self) -> dict[str, Tensor]:
+        layer = self.net.layer
+        values = {"weight": layer.weight, "decay": layer.decay_lines, "gamma": layer.gamma}
+        return {name: value.detach().clone() for name, value in values.items()}
+
+    def moved(self) -> dict[str, float]:
+        """Root mean square of how far W, Lambda and Gamma are from their start."""
+        return {
+            f"{name}_moved": float((value - self.start[name]).square().mean().sqrt())
+            for name, value in self._layer_parameters().items()
+        }
+
     def _log(self, record: dict[str, float]) -> None:
         numbers = {"seconds": round(self.elapsed, 1), "mean_return": round(self.mean_return(), 3)}
-        self.log.write(self.step, numbers | {k: round(v, 5) for k, v in record.items()})
+        decay = self.net.layer.decay.detach()
+        record |= self.moved() | {
+            "decay_first": float(decay[0, 0]),
+            "decay_last": float(decay[0, -1]),
+        }
+        self.log.write(self.step, numbers | {k: float(f"{v:.5g}") for k, v in record.items()})
 
     def _evaluate(self) -> None:
         o = self.options
         if o.spread(o.seed):
             self._put_on(o.spread(o.seed))
         returns = evaluate(
-            self.net, o.evaluation_games, o.seed, sticky=o.sticky, delta_f_std=o.delta_f_std
+            *(self.net, o.evaluation_games, o.seed),
+            sticky=o.sticky,
+            flicker=o.flicker,
+            delta_f_std=o.delta_f_std,
         )
         mean = float(returns.mean())
         self.log.write(self.step, {"evaluation": mean, "evaluation_worst": float(returns.min())})
@@ -288,13 +333,21 @@ class Trainer:
             "seconds": self.elapsed,
             "mean_return_last_100": self.mean_return(),
             "initial": self.initial,
-        }
+            "moved": self.moved(),
+        } | self._initial_lines()
+
+    def _initial_lines(self) -> dict[str, Any]:
+        """Lambda of the lines when the training began; a seed gives those of all synapses."""
+        if self.options.bias_lines == "synapse":
+            return {}
+        return {"initial_lines": self.start["decay"].tolist()}
 
     def _save(self) -> None:
         self._save_net("last")
         if not self.options.evaluation_steps and len(self.returns) == self.returns.maxlen:
             self._keep_if_best(self.mean_return())
         tensors = self.learner.state_dict()
+        tensors |= {f"start.{name}": value for name, value in self.start.items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
         scalars = {
@@ -322,10 +375,11 @@ class Trainer:
             stored = scalars["options"].get(name, getattr(Options, name))
             if name not in MAY_CHANGE and stored != value:
                 raise ValueError(f"{path}: {name} is {value}, but {stored} in the folder")
-        learned = {k: v for k, v in tensors.items() if not k.startswith("adam.")}
+        learned = {k: v for k, v in tensors.items() if not k.startswith(("adam.", "start."))}
         try:
             self.learner.load_state_dict(learned)
-        except RuntimeError as error:
+            self.start = {name: tensors[f"start.{name}"] for name in self.start}
+        except (RuntimeError, KeyError) as error:
             raise ValueError(f"{path}: another trainer's parameters: {one_line(error)}") from error
         adam = self.optimiser.state_dict()
         for name, value in tensors.items():
@@ -336,7 +390,7 @@ class Trainer:
         self.step, self.elapsed, self.best = (scalars[k] for k in ("step", "elapsed", "best"))
         if any(
             scalars["options"].get(name, 0.0) != getattr(self.options, name)
-            for name in ("sticky", *SPREADS)
+            for name in ("sticky", "flicker", *SPREADS)
         ):
             self.best = -np.inf
         self.returns.extend(scalars["returns"])
@@ -345,15 +399,38 @@ class Trainer:
         self.history[-1]["from_step"] = self.step
         self.generator.manual_seed(self.options.seed + self.step)
 
-    def _reset(self) -> Tensor:
+    def _reset(self) -> None:
         seeds = np.random.default_rng([self.options.seed, self.step]).integers(
             0, 2**31 - 1, self.options.n_envs
         )
         observation, _ = self.env.reset(seed=seeds)
-        return self._to_device(observation[:, 0])
+        self.flicker = Flicker(self.options.flicker, seeds.tolist())
+        self._see(observation[:, 0])
+
+    def _see(self, observation: np.ndarray) -> None:
+        """Take the next frames, of which the agent sees what is not blanked."""
+        self.unblanked = self._to_device(observation)
+        self.frames = self._to_device(self.flicker(observation))
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.copy()).to(self.device)
+
+
+def adam(learner: nn.Module, options: Options) -> torch.optim.Adam:
+    """Adam with Lambda in a group of its own.
+
+    The gradient of one synapse's Lambda is some 1e-13 to 1e-5 and would vanish beside the
+    usual epsilon, so that Lambda would stand still whatever the task.
+    """
+    parts: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, parameter in learner.named_parameters():
+        if parameter.requires_grad:
+            parts[name.endswith("decay_logit")].append(parameter)
+    groups = [
+        {"params": parts[False], "rate": 1.0, "eps": 1e-5},
+        {"params": parts[True], "rate": options.decay_learning_rate, "eps": 1e-12},
+    ]
+    return torch.optim.Adam(groups, lr=options.learning_rate)
 
 
 def keep_freed_memory() -> None:

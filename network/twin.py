@@ -14,7 +14,7 @@ by it, ``h = tanh((W + F) z / n + b)`` and ``F(t+1) = Lambda * F / n + Gamma * h
 
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,10 +22,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mstpn.network.normalisation import NORM_FLOOR, NORMALISATIONS, check_normalisation
+from mstpn.network.wiring import check_bias_lines, lines_of, per_synapse
+from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.nonidealities import NOISE_UNIT, Deviations, noise_level
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["MSTPN", "CycleNoise", "FrontEnd", "STHebbLayer", "State", "TwinConfig"]
+if TYPE_CHECKING:
+    from mstpn.network.kernel import Pulses
+
+__all__ = [
+    "MSTPN",
+    "CycleNoise",
+    "FrontEnd",
+    "STHebbLayer",
+    "Spent",
+    "State",
+    "Stepper",
+    "TwinConfig",
+]
 
 _UNLIMITED = WriteLimits()
 _LARGEST_SIZE = 2**14
@@ -49,6 +63,10 @@ class TwinConfig:
     limits : WriteLimits, optional
         None for ideal updates. Gradients pass limits straight through: they are those of the
         update that was wanted.
+    bias_lines : str
+        Which synapses share one Lambda, one of `mstpn.network.wiring.BIAS_LINES`.
+    feedback : bool
+        Whether h of the last step is part of z; without it F is the layer's only memory.
     """
 
     n_hidden: int
@@ -57,8 +75,13 @@ class TwinConfig:
     decay_min: float
     decay_max: float
     limits: WriteLimits | None = None
+    bias_lines: str = "synapse"
+    feedback: bool = True
 
     def __post_init__(self) -> None:
+        check_bias_lines(self.bias_lines)
+        if type(self.feedback) is not bool:
+            raise ValueError(f"feedback must be true or false, got {self.feedback!r}")
         for name in ("n_hidden", "n_actions"):
             size = getattr(self, name)
             if type(size) is not int or not 0 < size <= _LARGEST_SIZE:
@@ -116,6 +139,21 @@ class CycleNoise(NamedTuple):
         synapse = synapse + torch.arange(n_out, device=device)[:, None]
         level = noise_level(self.keys[:, None, None], self.step + t, synapse)
         return (1 + self.std * (level.double() * NOISE_UNIT)).clamp_min(0)
+
+
+class Spent(NamedTuple):
+    """What the synapses of a layer spent.
+
+    Parameters
+    ----------
+    joules : dict of str to Tensor, ()
+        `pulse`, `bias` and `read`, in the mean of a step.
+    rows : Tensor, (T, B)
+        Presynaptic units with a pulse to any of their synapses; without gradient.
+    """
+
+    joules: dict[str, Tensor]
+    rows: Tensor
 
 
 class PixelScale(NamedTuple):
@@ -207,16 +245,22 @@ class STHebbLayer(nn.Module):
     def __init__(self, n_in: int, config: TwinConfig) -> None:
         super().__init__()
         n_out = config.n_hidden
-        n_pre = n_in + n_out
-        self.config = config
+        n_pre = n_in + n_out * config.feedback
+        self.config, self.n_in = config, n_in
         self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(n_out, n_pre)))
-        self.decay_logit = nn.Parameter(torch.logit(torch.rand(n_out, n_pre), eps=1e-3))
+        lines = lines_of(config.bias_lines, n_out, n_pre, n_in)
+        self.decay_logit = nn.Parameter(torch.logit(torch.rand(lines), eps=1e-3))
         self.gamma = nn.Parameter(torch.empty(n_out, n_pre).uniform_(-0.001, 0.001))
         self.bias = nn.Parameter(torch.empty(n_out).uniform_(-1, 1) / n_out**0.5)
 
     @property
     def decay(self) -> Tensor:
         """Lambda per synapse and network step, (N, M)."""
+        return per_synapse(self.config.bias_lines, self.decay_lines, *self.weight.shape, self.n_in)
+
+    @property
+    def decay_lines(self) -> Tensor:
+        """Lambda per bias line, as `mstpn.network.wiring.lines_of` shapes them."""
         low, high = self.config.decay_min, self.config.decay_max
         return low + (high - low) * torch.sigmoid(self.decay_logit)
 
@@ -263,10 +307,8 @@ class STHebbLayer(nn.Module):
     @property
     def held(self) -> tuple[Tensor, Tensor, Tensor]:
         """W, Lambda and Gamma of the devices; that of an update is its gain times Gamma."""
-        d = self.deviations
-        if d is None:
-            return self.weight, self.decay, self.gamma
-        return d.weight(self.weight), d.decay(self.decay), d.update_gain * self.gamma
+        gamma = self.gamma if self._gain is None else self._gain * self.gamma
+        return *self._on_devices, gamma
 
     def forward(
         self,
@@ -287,8 +329,9 @@ class STHebbLayer(nn.Module):
         keep : Tensor, (T, B)
             0 where a new game starts at that step (h and F are zeroed first), else 1.
         fused : bool
-            Run fused: on the CPU as one kernel, which needs Numba; on a GPU each step
-            compiled by torch. Else eager torch.
+            Run fused: on the CPU as one kernel, which needs Numba; on a GPU, and with the
+            normalisation stpn, each step compiled by torch. Else eager torch. The kernel leaves
+            the gradient of inputs that are 0 at 0, which is right behind a ReLU.
         noise : CycleNoise, optional
             Of every update; gradients are those of the updates without it.
 
@@ -308,8 +351,9 @@ class STHebbLayer(nn.Module):
             raise ValueError("fused must be False with slow_fraction: the kernel has one F")
         if state.trace.ndim != 3 + self._is_slow:
             raise ValueError("state must be of the devices that the layer is on")
-        if fused and not x.is_cuda:
-            return self._run_kernel(x, state, keep, noise)
+        if fused and self._has_kernel:
+            h, trace, *_ = self._recursion(x, state, keep, noise)
+            return h, State(h[-1], trace)
         step: Any = _compiled_step if fused else _step
         parameters = (*self.held, self.bias, self.config, self._gain)
         if self.deviations is not None and self._is_slow:
@@ -364,32 +408,156 @@ class STHebbLayer(nn.Module):
             "at_window": float(at_window.float().mean()),
         }
 
-    def _run_kernel(
-        self, x: Tensor, state: State, keep: Tensor, noise: CycleNoise | None
-    ) -> tuple[Tensor, State]:
-        from mstpn.network.fused import FusedRecursion
-        from mstpn.network.kernel import MODES, Pulses
+    def spend(
+        self,
+        x: Tensor,
+        state: State,
+        keep: Tensor,
+        charges: Charges,
+        noise: CycleNoise | None = None,
+    ) -> tuple[Tensor, State, Spent]:
+        """Run a batch of sequences, and count the joules of its synapses.
 
-        config, pulses = self.config, None
-        if config.limits is not None or noise is not None:
-            gain = self._gain if self._gain is not None else torch.ones_like(self.weight)
-            none = CycleNoise(0.0, torch.zeros(len(state.h), dtype=torch.int64), torch.tensor(0))
-            std, keys, step = noise or none
-            pulses = Pulses(
-                **asdict(config.limits or _UNLIMITED),
-                gain=gain.detach().numpy(),
-                std=std,
-                keys=keys.numpy(),
-                first_step=int(step),
-            )
-        h, trace = FusedRecursion.apply(
-            x, *state, keep, *self.held, self.bias, MODES[config.normalisation], pulses
+        Parameters
+        ----------
+        x, state, keep, noise
+            As for `forward`, on the CPU.
+        charges : Charges
+            `Charges.bare`.
+        """
+        voltage = self.bias_voltage(charges)
+        decay = self.held[1]
+        held = voltage**2 * mean_share(decay, torch.log)
+        h, trace, pulse, read, held_sum, rows = self._recursion(
+            x, state, keep, noise, charges, held
         )
-        return h, State(h[-1], trace)
+        n_steps = pulse.numel()
+        terms = {
+            "pulse": charges.pulse(pulse.mean()),
+            "bias": charges.standing(voltage, self.held[0]).sum()
+            + charges.held(held_sum.sum() / n_steps),
+            "read": charges.read(charges.kappa * read.mean()),
+        }
+        return h, State(h[-1], trace), Spent(terms, rows)
+
+    def bias_voltage(self, charges: Charges) -> Tensor:
+        """Voltage held on every synapse, in volt, (N, M)."""
+        voltage = charges.bias_voltage(self.decay, torch.log)
+        return voltage.clamp(charges.voltage_min, charges.voltage_max)
+
+    def stepper(self, state: State, noise: CycleNoise | None = None) -> "Stepper":
+        """Play on from a state, step by step and without gradients.
+
+        Parameters
+        ----------
+        state : State
+        noise : CycleNoise, optional
+            Of every update.
+        """
+        if not self._has_kernel:
+            return _EagerStepper(self, state, noise)
+        from mstpn.network.fused import FusedStepper, layer_arrays
+
+        weight, decay = self._on_devices
+        pulses = self._pulses(noise, len(state.h), None)
+        parameters = (weight, decay, self.gamma, torch.zeros_like(weight), self.bias)
+        layer = layer_arrays(*(p.detach() for p in parameters), self._kernel_gain, pulses.exponent)
+        return FusedStepper(layer, self.config.normalisation == "l2", pulses, *state)
+
+    @property
+    def _has_kernel(self) -> bool:
+        on_cpu = self.weight.device.type == "cpu"
+        return on_cpu and self.config.normalisation != "stpn" and not self._is_slow
+
+    @property
+    def _on_devices(self) -> tuple[Tensor, Tensor]:
+        """W and Lambda of the devices."""
+        d = self.deviations
+        if d is None:
+            return self.weight, self.decay
+        return d.weight(self.weight), d.decay(self.decay)
+
+    @property
+    def _kernel_gain(self) -> Tensor:
+        return self._gain if self._gain is not None else torch.ones_like(self.weight)
+
+    def _pulses(self, noise: CycleNoise | None, n_batch: int, charges: Charges | None) -> "Pulses":
+        from mstpn.network.kernel import Pulses
+
+        zero = torch.zeros(n_batch, dtype=torch.int64)
+        std, keys, step = noise or CycleNoise(0.0, zero, torch.tensor(0))
+        return Pulses(
+            **asdict(self.config.limits or _UNLIMITED),
+            exponent=charges.exponent if charges is not None else 1.0,
+            offset=charges.offset / charges.kappa if charges is not None else 0.0,
+            std=std,
+            keys=keys.numpy(),
+            shift=int(step),
+        )
+
+    def _recursion(
+        self,
+        x: Tensor,
+        state: State,
+        keep: Tensor,
+        noise: CycleNoise | None,
+        charges: Charges | None = None,
+        held: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        from mstpn.network.fused import FusedRecursion
+
+        weight, decay = self._on_devices
+        charged = held is not None
+        return FusedRecursion.apply(
+            *(x, *state, keep, weight, decay, self.gamma),
+            *(held if charged else torch.zeros_like(weight), self.bias, self._kernel_gain),
+            *(self.config.normalisation == "l2", self._pulses(noise, len(state.h), charges)),
+            charged,
+        )
+
+
+class Stepper(Protocol):
+    """Plays a batch of games step by step."""
+
+    def step(self, x: Tensor, keep: Tensor) -> Tensor:
+        """Play one step.
+
+        Parameters
+        ----------
+        x : Tensor, (B, n_in)
+        keep : Tensor, (B,)
+            0 where a new game starts, else 1.
+
+        Returns
+        -------
+        Tensor, (B, N)
+            h.
+        """
+
+    def state(self) -> tuple[Tensor, Tensor]:
+        """H and F now; the stepper is not to be used any more."""
+
+
+class _EagerStepper:
+    def __init__(self, layer: STHebbLayer, state: State, noise: CycleNoise | None) -> None:
+        self._layer, self._state, self._noise = layer, state, noise
+
+    @torch.no_grad()
+    def step(self, x: Tensor, keep: Tensor) -> Tensor:
+        fused = not self._layer._is_slow
+        h, self._state = self._layer(
+            x[None], self._state, keep[None], fused=fused, noise=self._noise
+        )
+        if self._noise is not None:
+            self._noise = self._noise._replace(step=self._noise.step + 1)
+        return h[0]
+
+    def state(self) -> tuple[Tensor, Tensor]:
+        return self._state
 
 
 def _presynaptic(x: Tensor, h: Tensor, config: TwinConfig) -> Tensor:
-    z = torch.cat([x, h], dim=1)
+    z = torch.cat([x, h], dim=1) if config.feedback else x
     if config.normalisation == "l2":
         z = z / z.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
     return z

@@ -27,6 +27,8 @@ __all__ = ["visit_rows"]
 
 _LOOP_INDEX = {"_presynaptic_idx": "_row", "_postsynaptic_idx": "_column"}
 """What the template counts instead of looking it up."""
+_ROW_FUNCTIONS = {"_clip": "_row_clip"}
+"""Brian2's functions of which the template has its own, inline."""
 
 
 class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
@@ -38,7 +40,8 @@ class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
     def translate_statement_sequence(self, scalar: Any, vector: Any) -> tuple[Any, Any, Any]:
         scalar_code, vector_code, keywords = super().translate_statement_sequence(scalar, vector)
         (block,) = vector
-        code = vector_code[block] = word_substitute(vector_code[block], _LOOP_INDEX)
+        substituted = _LOOP_INDEX | _ROW_FUNCTIONS
+        code = vector_code[block] = word_substitute(vector_code[block], substituted)
         written = {s.var for s in vector[block]}
         elements = self._elements(vector[block])
         keywords["row_variables"] = [

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.bridge.pong import Pong
 from mstpn.network import twin
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import load_checkpoint
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin import CycleNoise, STHebbLayer, TwinConfig
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Deviations, Nonidealities, cycle_noise, noise_level

@@ -26,9 +26,10 @@ from mstpn.analysis.ledger import load_recording
 from mstpn.analysis.recording import RecordingError
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.bridge.play import STEP_DURATION, GameRecord, play_game
+from mstpn.bridge.play import GameRecord, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import load_checkpoint
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
 EXAMPLE = scripts.FOLDER / "pong_brian.py"

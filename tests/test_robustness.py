@@ -18,9 +18,10 @@ from brian2.units import joule
 from mstpn.analysis.robustness import IDEAL, Game, by_level, draw_robustness
 from mstpn.analysis.tidy import csv_text, read_rows
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.play import STEP_DURATION, play_game
+from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import load_checkpoint, save_checkpoint
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin import MSTPN, TwinConfig
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities

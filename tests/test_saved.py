@@ -20,10 +20,11 @@ from mstpn.analysis.ledger import recorded
 from mstpn.analysis.recording import RecordingError, parts_folder
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import STEP_DURATION, Game, GameRecord
+from mstpn.bridge.play import Game, GameRecord
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
 from mstpn.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.state import StateError
 from mstpn.network.twin import MSTPN, TwinConfig
 from mstpn.synapses.memristor import Memristor

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.bridge.pong import Pong
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import load_checkpoint
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin import STHebbLayer, TwinConfig
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor

@@ -29,6 +29,8 @@ def layer(
     made = STHebbLayer(N_IN, config(normalisation, limits)).to(dtype)
     with torch.no_grad():
         made.gamma.uniform_(-0.3, 0.3)
+        if limits is not None:  # as every programmed W is
+            made.weight.clamp_(limits.total_min, limits.total_max)
     return made
 
 

@@ -35,10 +35,10 @@ from mstpn.analysis.recording import Recorder
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import Memristor
 
 N_DECISIONS = 300

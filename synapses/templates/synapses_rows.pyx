@@ -1,6 +1,8 @@
 {# Event code of all-to-all synapses that are ordered by presynaptic unit: the synapses of an
    event are one row of memory. A function of its own with unaliased pointers, no index arrays
-   and no checked divisors lets a C++ compiler make vector instructions of a row, exp included. #}
+   and no checked divisors lets a C++ compiler make vector instructions of a row, exp included.
+   Brian2's own clip is neither inline nor sure to raise nothing, and no loop is vectorised around
+   a call that may fail: rows have one of the same results. #}
 {# USES_VARIABLES { _n_targets } #}
 {% extends 'common_group.pyx' %}
 
@@ -12,6 +14,15 @@ cdef extern from *:
     #endif
     """
     ctypedef double * _double_row "double * __restrict__"
+
+ctypedef fused _row_number:
+    int
+    long
+    float
+    double
+
+cdef inline _row_number _row_clip(_row_number x, double low, double high) noexcept nogil:
+    return <_row_number>low if x < low else (<_row_number>high if x > high else x)
 
 @_cython.cdivision(True)
 cdef void _visit_row(

@@ -28,11 +28,11 @@ from mstpn.analysis.recording import Recorder
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters, layer_parameters
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.bridge.pong import Pong
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import Checkpoint, load_checkpoint
 from mstpn.network.codegen import Target, use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.normalisation import NORM_FLOOR
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor

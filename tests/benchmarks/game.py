@@ -20,10 +20,11 @@ from mstpn.analysis.ledger import recorded
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import STEP_DURATION, play_game
+from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import Memristor
 
 

@@ -30,9 +30,9 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from mstpn.analysis.style import COLOUR, GREY, styled
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import Memristor
 

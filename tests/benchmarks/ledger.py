@@ -23,10 +23,10 @@ from mstpn.analysis.protocols import trained
 from mstpn.analysis.recording import Recorder
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters, layer_parameters
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.network.brian import MSTPNNetwork
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import Memristor
 
 

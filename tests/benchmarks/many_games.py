@@ -26,9 +26,9 @@ from brian_step import random_features
 from growth import GAME, parameters
 from tqdm import tqdm
 
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.network.brian import NEURON, TANH, MSTPNNetwork
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
 

@@ -24,10 +24,10 @@ from brian_step import game_features
 
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import layer_parameters
-from mstpn.bridge.play import STEP_DURATION
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.codegen import use_target
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.replay import Replay
 from mstpn.synapses.memristor import Memristor
 

@@ -29,11 +29,12 @@ from tqdm import tqdm
 from mstpn.analysis.style import COLOUR, GREY, STYLE
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.bridge.play import STEP_DURATION, play_game
+from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, save_play
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import compiled
+from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import Memristor
 
