@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mstpn.analysis.tidy import read_rows
+from mstpn.synapses.tidy import read_rows
 
 __all__ = ["CurvePoint", "draw_learning_curves", "read_curves", "thinned"]
 
@@ -43,7 +43,7 @@ def thinned(points: Sequence[CurvePoint], n: int) -> list[CurvePoint]:
 
 
 def read_curves(path: Path) -> list[CurvePoint]:
-    """Read the table; see `mstpn.analysis.tidy.read_rows`."""
+    """Read the table; see `mstpn.synapses.tidy.read_rows`."""
     return read_rows(path, CurvePoint)
 
 

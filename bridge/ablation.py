@@ -30,7 +30,7 @@ def held_at(checkpoint: Checkpoint, device: Memristor, bias_voltage: Quantity) -
     ValueError
         If the device has no such voltage.
     """
-    return _one_decay(checkpoint, float(device.decay(bias_voltage)))
+    return _one_decay(checkpoint, device, float(device.decay(bias_voltage)))
 
 
 def _as_it_is(checkpoint: Checkpoint, _device: Memristor, _seed: int) -> Checkpoint:
@@ -42,11 +42,11 @@ def _no_short_term_memory(checkpoint: Checkpoint, _device: Memristor, _seed: int
 
 
 def _shortest_memory(checkpoint: Checkpoint, device: Memristor, _seed: int) -> Checkpoint:
-    return _one_decay(checkpoint, device.decay_min)
+    return _one_decay(checkpoint, device, device.decay_min)
 
 
 def _longest_memory(checkpoint: Checkpoint, device: Memristor, _seed: int) -> Checkpoint:
-    return _one_decay(checkpoint, device.decay_max)
+    return _one_decay(checkpoint, device, device.decay_max)
 
 
 def _shuffled(checkpoint: Checkpoint, _device: Memristor, seed: int) -> Checkpoint:
@@ -143,14 +143,18 @@ def _with(checkpoint: Checkpoint, **layer: Array) -> Checkpoint:
     return replace(checkpoint, tensors=checkpoint.tensors | tensors)
 
 
-def _one_decay(checkpoint: Checkpoint, decay: float) -> Checkpoint:
+def _one_decay(checkpoint: Checkpoint, device: Memristor, decay: float) -> Checkpoint:
     config = replace(checkpoint.config, bias_lines="array")
-    everywhere = np.full_like(checkpoint.tensors["layer.decay"], decay)
+    nearest = np.float32(decay)
+    low, high = device.decay_min, device.decay_max
+    if not low <= nearest <= high:  # rounded out of what the device reaches
+        nearest = np.nextafter(nearest, np.float32((low + high) / 2))
+    everywhere = np.full_like(checkpoint.tensors["layer.decay"], nearest)
     return replace(_with(checkpoint, decay=everywhere), config=config)
 
 
 def _with_lines(checkpoint: Checkpoint, lines: Array) -> Checkpoint:
     shape = checkpoint.tensors["layer.decay"].shape
     values = torch.from_numpy(np.array(lines, np.float32))
-    decay = per_synapse(checkpoint.config.bias_lines, values, *shape, _n_in(checkpoint))
+    decay = per_synapse(checkpoint.config.bias_lines, values, shape, _n_in(checkpoint))
     return _with(checkpoint, decay=decay.numpy().copy())

@@ -88,7 +88,7 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
 
 def _check_lines(name: str, decay: NDArray[np.float64], n_features: int, rounding: float) -> None:
     lines = torch.from_numpy(np.array(line_values(name, decay, n_features)))
-    wanted = per_synapse(name, lines, *decay.shape, n_features).numpy()
+    wanted = per_synapse(name, lines, decay.shape, n_features).numpy()
     apart = np.abs(decay - wanted) > rounding
     if apart.any():
         row, column = (int(k) for k in np.argwhere(apart)[0])

@@ -14,6 +14,7 @@ from mstpn.bridge.pong import Pong
 from mstpn.network.frames import FRAME_RATE_HZ
 from mstpn.network.saturation import Saturation
 from mstpn.network.state import StateError, check_state, part
+from mstpn.network.step_time import StepTime
 
 __all__ = [
     "Agent",
@@ -63,6 +64,8 @@ class GameRecord:
         `pulse`, `bias`, `read`.
     saturation : dict of str to float
         Shares as in `mstpn.network.saturation.Saturation.shares`.
+    step_time : dict of str to float
+        As in `mstpn.network.step_time.StepTime.summary`.
     twin_action_agreement, twin_max_abs_difference : float or None
         Share of equal actions and largest difference of h, if the twin was run beside.
     """
@@ -76,6 +79,7 @@ class GameRecord:
     step_time_median: Quantity
     energy: dict[str, Quantity]
     saturation: dict[str, float]
+    step_time: dict[str, float]
     twin_action_agreement: float | None
     twin_max_abs_difference: float | None
 
@@ -107,6 +111,7 @@ class GameRecord:
             step_time_median=content["step_ms_median"] / 1e3 * second,
             energy={term: value * joule for term, value in content["energy_j"].items()},
             saturation=dict(content["saturation"]),
+            step_time=dict(content["step_time"]),
             twin_action_agreement=content.get("twin_action_agreement"),
             twin_max_abs_difference=content.get("twin_max_abs_difference"),
         )
@@ -150,6 +155,7 @@ class Game:
         self.score, self.decisions, self.done = 0.0, 0, False
         self._equal, self._difference = 0, 0.0
         self._saturation = Saturation(agent.network)
+        self._step_time = StepTime(agent.network)
         self._started = time.perf_counter()
 
     def step(self) -> None:
@@ -162,6 +168,7 @@ class Game:
             difference = float(np.abs(self.twin.h - self.agent.h).max())
             self._difference = max(self._difference, difference)
         self._saturation.observe(self.decisions, self.agent.h)
+        self._step_time.observe(self.agent.h)
         self._observation, reward, self.done = self.pong.step(action)
         self.score += reward
         self.decisions += 1
@@ -185,6 +192,7 @@ class Game:
             step_time_median=float(np.median(self.agent.step_seconds)) * second,
             energy=self.agent.network.energy(worst_case=worst_case_bias),
             saturation=self._saturation.shares(),
+            step_time=self._step_time.summary(),
             twin_action_agreement=self._equal / self.decisions if twin else None,
             twin_max_abs_difference=self._difference if twin else None,
         )
@@ -226,6 +234,7 @@ class Game:
         self.decisions = len(actions)
         self._equal, self._difference = int(own["equal"]), float(own["difference"])
         self._saturation.counts[:] = own["saturation"]
+        self._step_time.totals[:] = own["step_time"]
         self._started = time.perf_counter() - float(own["wall_second"])
 
     def _tally(self) -> dict[str, NDArray[Any]]:
@@ -234,6 +243,7 @@ class Game:
             "equal": np.array(self._equal, dtype=np.int64),
             "difference": np.array(self._difference),
             "saturation": self._saturation.counts.copy(),
+            "step_time": self._step_time.totals.copy(),
             "wall_second": np.array(time.perf_counter() - self._started),
         }
 

@@ -27,7 +27,6 @@ from brian2.units import joule, second
 from tqdm import tqdm
 
 from mstpn.analysis.retrieval_figures import draw_accuracies, draw_short_term_weights, recalled
-from mstpn.analysis.tidy import csv_text
 from mstpn.bridge.retrieval import answer_sequences, forgetful, short_term_weights
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
@@ -36,6 +35,7 @@ from mstpn.network.train_retrieval import RetrievalPoint, accuracy, draw_sequenc
 from mstpn.synapses.command_line import Parser, exit_status
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.tidy import csv_text
 
 Curve = list[dict[str, float]]
 

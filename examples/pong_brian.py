@@ -24,15 +24,16 @@ from typing import Any
 import numpy as np
 import torch
 from brian2 import prefs
-from brian2.units import Quantity, mjoule, second
+from brian2.units import Quantity, mjoule, msecond, second, volt
 from tqdm import tqdm
 
 from mstpn.analysis.animation import SynapseFilm
 from mstpn.analysis.gpu import baselines, paper_game
 from mstpn.analysis.recording import parts_folder, refuse_unfinished
+from mstpn.bridge.ablation import ablated, held_at
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.bridge.conversion import held_parameters
+from mstpn.bridge.conversion import held_parameters, line_voltages
 from mstpn.bridge.play import FrameRecorder, GameRecord, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
@@ -66,8 +67,32 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         default="trained",
         help="voltage the bias energy is charged at: each synapse's own, or the device's largest",
     )
+    parser.add_argument(
+        "--hold",
+        type=float,
+        metavar="VOLT",
+        help="hold this voltage on all synapses instead of the agent's own: F decays as under it",
+    )
+    parser.add_argument(
+        "--ideal-updates",
+        action="store_true",
+        help="every update as it is wanted, though no pulse of the device could make it",
+    )
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
-    parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
+    parser.add_argument(
+        "--sticky",
+        type=probability,
+        default=0.0,
+        metavar="P",
+        help="probability that the emulator repeats the last action",
+    )
+    parser.add_argument(
+        "--flicker",
+        type=probability,
+        default=0.0,
+        metavar="P",
+        help="probability that a frame is blanked",
+    )
     parser.add_argument(
         "--nonideal",
         action="append",
@@ -105,12 +130,22 @@ Played = tuple[GameRecord, SynapseFilm | None]
 """A game's record, and its film if there is one."""
 
 
+def load_agent(options: argparse.Namespace, device: Memristor) -> Checkpoint:
+    """The checkpoint as it is to play."""
+    checkpoint = load_checkpoint(options.checkpoint)
+    if options.ideal_updates:
+        checkpoint = ablated("ideal updates", checkpoint, device, 0)
+    if options.hold is not None:
+        checkpoint = held_at(checkpoint, device, options.hold * volt)
+    return checkpoint
+
+
 class Player:
     """Plays any of the games; records the first one's ledger and films it if asked."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        checkpoint = load_checkpoint(options.checkpoint)
         device = Memristor.from_file(options.device)
+        checkpoint = load_agent(options, device)
         spread = Nonidealities.parse(options.nonideal)
         if spread and options.ledger is not None:
             raise ValueError("--ledger is for ideal devices, leave --nonideal out")
@@ -120,7 +155,9 @@ class Player:
             options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread)
         )
         self.twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
-        self.pong = Pong(sticky=options.sticky, render=options.gif is not None)
+        self.pong = Pong(
+            sticky=options.sticky, flicker=options.flicker, render=options.gif is not None
+        )
         self.keeper = None
         if options.state is not None:
             self.keeper = Keeper(options, checkpoint, device, spread)
@@ -242,6 +279,7 @@ class Keeper:
             "seed": options.seed,
             **fingerprints(checkpoint, device),
             "sticky": options.sticky,
+            "flicker": options.flicker,
             "nonideal": spread.to_json(),
             "target": str(prefs.codegen.target),
             "check_twin": options.check_twin,
@@ -313,7 +351,7 @@ class Camera:
         self.film.add(time_s, self.pong.screen, trace, energy)
 
 
-def table(records: list[GameRecord], checkpoint: Checkpoint, bias: str) -> str:
+def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, bias: str) -> str:
     """What the games were, for a person."""
     config = checkpoint.config
     n_synapses = checkpoint.tensors["layer.weight"].size
@@ -341,6 +379,8 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, bias: str) -> str:
         "",
         f"mean score {np.mean([r.score for r in records]):+.2f} over {len(records)} game(s); "
         f"bias charged at {charged}",
+        lines_line(checkpoint, device),
+        time_line(records, device),
         *gpu_lines(n_synapses * steps, spent),
         saturation_line(records),
     ]
@@ -352,6 +392,30 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, bias: str) -> str:
             f"max |difference of h| {difference:.1e}"
         )
     return "\n".join(lines)
+
+
+def lines_line(checkpoint: Checkpoint, device: Memristor) -> str:
+    """What is held between pulses, on which lines."""
+    voltages = line_voltages(checkpoint, device)
+    values = np.unique(np.round(voltages / volt, 3))
+    shown = ", ".join(f"{v:.3f}" for v in values) if len(values) <= 4 else f"{len(values)} values"
+    span = f"{shown} V" if len(values) <= 4 else f"{values[0]:.3f} to {values[-1]:.3f} V"
+    return f"bias lines: one per {checkpoint.config.bias_lines}, {voltages.size:,} in all; {span}"
+
+
+def time_line(records: list[GameRecord], device: Memristor) -> str:
+    """How much of a step its writes and reads took."""
+    rows, most, mean, largest = (
+        max(r.step_time[name] for r in records)
+        if name.endswith("max")
+        else float(np.mean([r.step_time[name] for r in records]))
+        for name in ("rows_mean", "rows_max", "time_mean", "time_max")
+    )
+    return (
+        f"writes and reads, row by row: {rows:.0f} rows a step in the mean, {most:.0f} at most; "
+        f"{mean:.1%} of the step's {STEP_DURATION / msecond:.1f} ms, {largest:.1%} at most"
+        + ("" if largest <= 1 else ": they do NOT FIT into a step")
+    )
 
 
 def saturation_line(records: list[GameRecord]) -> str:
@@ -399,6 +463,12 @@ def write_json(
         "device": device.name,
         "bias": options.bias,
         "sticky": options.sticky,
+        "flicker": options.flicker,
+        "held_volt": options.hold,
+        "bias_lines": checkpoint.config.bias_lines,
+        "line_volt": np.unique(line_voltages(checkpoint, device) / volt).tolist()
+        if checkpoint.config.bias_lines in ("block", "array")
+        else None,
         "nonidealities": spread.to_json(),
         "games": [r.to_json() for r in records],
     }
@@ -417,11 +487,11 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if options.ledger is not None and not options.resume:
             refuse_unfinished(options.ledger)
-        checkpoint = load_checkpoint(options.checkpoint)
         device = Memristor.from_file(options.device)
+        checkpoint = load_agent(options, device)
         spread = Nonidealities.parse(options.nonideal)
         records, film = play(options)
-        print(table(records, checkpoint, options.bias))
+        print(table(records, checkpoint, device, options.bias))
         if options.json is not None:
             write_json(options, records, checkpoint, device, spread)
         if film is not None:

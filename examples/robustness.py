@@ -12,29 +12,26 @@ in Weilenmann et al. (2024): all are assumed, chosen from harmless to ruinous.
 import argparse
 import hashlib
 import json
-import multiprocessing
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from brian2.units import joule, mjoule
-from tqdm import tqdm
 
 from mstpn.analysis.robustness import IDEAL, Game, by_level, draw_robustness
-from mstpn.analysis.tidy import csv_text, read_rows
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
-from mstpn.synapses.command_line import Parser, exit_status, integer
+from mstpn.synapses.command_line import Parser, exit_status, integer, probability
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
@@ -97,6 +94,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=V,V,...",
         help=f"only these deviations at these levels, SI units; of {', '.join(DEVIATIONS)}",
     )
+    parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
+    parser.add_argument("--flicker", type=probability, default=0.0, metavar="P")
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
@@ -133,15 +132,8 @@ def grid(options: argparse.Namespace) -> list[Cell]:
 def digest(options: argparse.Namespace) -> str:
     """What tells apart tables of other agents or other device files."""
     content = options.checkpoint.read_bytes() + options.device.read_bytes()
+    content += repr((options.sticky, options.flicker)).encode()
     return hashlib.sha256(content).hexdigest()[:12]
-
-
-def known_games(options: argparse.Namespace) -> list[Game]:
-    """Rows that the table has already."""
-    games = read_rows(options.out, Game) if options.out.exists() else []
-    if {g.inputs for g in games} - {digest(options)}:
-        raise ValueError(f"{options.out} is of another checkpoint or device, give another --out")
-    return games
 
 
 def play(cell: Cell, options: argparse.Namespace) -> Game:
@@ -150,44 +142,25 @@ def play(cell: Cell, options: argparse.Namespace) -> Game:
     torch.set_num_threads(1)
     device = Memristor.from_file(options.device)
     agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION, cell.spread)
-    pong = Pong()
+    pong = Pong(sticky=options.sticky, flicker=options.flicker)
     record = play_game(pong, agent, cell.seed)
     pong.close()
     pulse, bias, read = (float(record.energy[t] / joule) for t in ("pulse", "bias", "read"))
     return Game(*cell, record.score, record.decisions, pulse, bias, read, digest(options))
 
 
-def played(cells: list[Cell], options: argparse.Namespace) -> Iterator[Game]:
-    """Games as they finish."""
-    if options.processes == 1:
-        for cell in cells:
-            yield play(cell, options)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, context) as pool:
-        waiting = [pool.submit(play, cell, options) for cell in cells]
-        try:
-            for done in as_completed(waiting):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def play_missing(options: argparse.Namespace) -> list[Game]:
-    """Play what the table lacks; every finished game is in the file at once."""
-    games, cells = known_games(options), grid(options)
-    have = {Cell(g.nonideality, g.level, g.seed) for g in games}
-    todo = [cell for cell in cells if cell not in have]
-    order = {cell: k for k, cell in enumerate(cells)}
-    with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="game", disable=None) as bar:
-        for game in played(todo, options):
-            games.append(game)
-            games.sort(key=lambda g: order.get(Cell(g.nonideality, g.level, g.seed), len(order)))
-            atomic_write(options.out, csv_text([asdict(g) for g in games]).encode())
-            bar.set_postfix_str(f"{game.nonideality}={game.level:g}: {game.score:+.0f}")
-            bar.update()
-    return games
+def all_games(options: argparse.Namespace) -> list[Game]:
+    """Those of the grid, of which the table may hold some."""
+    return play_missing(
+        grid(options),
+        partial(play, options=options),
+        options.out,
+        Game,
+        cell_of=lambda g: Cell(g.nonideality, g.level, g.seed),
+        inputs=digest(options),
+        describe=lambda g: f"{g.nonideality}={g.level:g}: {g.score:+.0f}",
+        processes=options.processes,
+    )
 
 
 def summary(games: list[Game]) -> list[dict[str, Any]]:
@@ -254,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
         use_target(options.target)
         load_checkpoint(options.checkpoint)
         Memristor.from_file(options.device)
-        games = play_missing(options)
+        games = all_games(options)
         figure = write_figure(games, options)
         rows = summary(games)
         print(table(rows))

@@ -27,9 +27,9 @@ import torch
 from tqdm import tqdm
 
 from mstpn.analysis.learning_curves import CurvePoint, draw_learning_curves, thinned
-from mstpn.analysis.tidy import csv_text
 from mstpn.network.checkpoint import atomic_write
 from mstpn.network.options import Options, parse_options
+from mstpn.synapses.tidy import csv_text
 
 POINTS_PER_AGENT = 400
 DEFAULT_RANGES = ("0:0", "0.08:0.08", "0.08:0.5", "0.5:0.92", "0.08:0.92")

@@ -27,7 +27,6 @@ from brian2.units import mjoule
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mstpn.analysis.tidy import csv_text
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import LayerParameters
@@ -37,6 +36,7 @@ from mstpn.network.frames import STEP_DURATION
 from mstpn.network.replay import Replay, Replayed
 from mstpn.synapses.command_line import Parser, exit_status
 from mstpn.synapses.memristor import DEFAULT_DEVICE, UNIT_SYMBOLS, Memristor
+from mstpn.synapses.tidy import csv_text
 
 Array = NDArray[np.float64]
 CONSTANTS = [f.name for f in fields(Memristor) if "unit" in f.metadata]

@@ -73,7 +73,7 @@ def evaluate(
     env = pong_environments(n_games, sticky=sticky)
     seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, n_games)
     observation, _ = env.reset(seed=seeds)
-    blank = Flicker(flicker, seeds)
+    blank = Flicker(flicker, seeds.tolist())
     state = net.layer.initial_state(n_games)
     keep = torch.ones(n_games, device=state.h.device)
     noise = None

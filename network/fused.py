@@ -34,7 +34,7 @@ class FusedRecursion(torch.autograd.Function):
         x, h0, trace0, keep, *layer = (t.detach() for t in tensors)
         x, h0, keep = (t.contiguous().numpy() for t in (x, h0, keep))
         trace0 = trace0.transpose(1, 2).contiguous().numpy()
-        parameters = layer_arrays(*layer, pulses.exponent)
+        parameters = layer_arrays(*layer, exponent=pulses.exponent)
         trace, seen = trace0.copy(), np.zeros(trace0.shape[:2], np.int64)
         visits = kernel.no_visits(h0)
         if any(ctx.needs_input_grad) or charged:
@@ -74,11 +74,23 @@ def layer_arrays(
     held: Tensor,
     bias: Tensor,
     gain: Tensor,
+    *,
     exponent: float,
 ) -> kernel.Layer:
-    """What the kernel takes, of (N, M) each but the bias."""
-    arrays = (weight, decay, gamma, gamma.abs() ** exponent, gain, held)
-    return kernel.Layer(*(a.T.contiguous().numpy() for a in arrays), bias.contiguous().numpy())
+    """What the kernel takes, from (N, M) each but the bias."""
+
+    def transposed(values: Tensor) -> Array:
+        return values.detach().T.contiguous().numpy()
+
+    return kernel.Layer(
+        weight=transposed(weight),
+        decay=transposed(decay),
+        gamma=transposed(gamma),
+        gamma_power=transposed(gamma.detach().abs() ** exponent),
+        gain=transposed(gain),
+        held=transposed(held),
+        bias=bias.detach().contiguous().numpy(),
+    )
 
 
 def _visits(x: Array, n_out: int, feedback: bool) -> kernel.Visits:

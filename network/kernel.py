@@ -118,6 +118,11 @@ _windowed_trace = numba.njit(windowed_trace)
 _noise_level = numba.njit(noise_level)
 
 
+@numba.njit
+def _power_of(x: Any, exponent: Any) -> Any:
+    return math.sqrt(x) if exponent == 0.5 else x**exponent
+
+
 @numba.njit(fastmath=_FAST, inline="never")
 def _raise(base: Array, exponent: int, out: Array, square: Array) -> None:
     """Write base^exponent, exponent >= 0, by repeated squaring."""
@@ -136,23 +141,9 @@ def _raise(base: Array, exponent: int, out: Array, square: Array) -> None:
 
 
 @numba.njit(fastmath=_FAST, inline="never")
-def _multiply(a: Array, factor: Array) -> None:
-    for i in range(a.shape[0]):
-        a[i] *= factor[i]
-
-
-@numba.njit(fastmath=_FAST, inline="never")
-def _read(w: Array, f: Array, z: float, current: Array) -> None:
-    for i in range(current.shape[0]):
-        current[i] += (w[i] + f[i]) * z
-
-
-@numba.njit(fastmath=_FAST, inline="never")
-def _sum(a: Array) -> Any:
-    total = a.dtype.type(0)
-    for i in range(a.shape[0]):
-        total += a[i]
-    return total
+def _multiply(f: Array, power: Array) -> None:
+    for i in range(f.shape[0]):
+        f[i] *= power[i]
 
 
 @numba.njit(fastmath=_FAST, inline="never")
@@ -164,57 +155,128 @@ def _held(f: Array, held: Array, decay: Array, power: Array) -> Any:
     return total
 
 
-@numba.njit
-def _power_of(x: Any, exponent: Any) -> Any:
-    return math.sqrt(x) if exponent == 0.5 else x**exponent
-
-
-@numba.njit(fastmath=_FAST, inline="never")
-def _total(w: Array, f: Array) -> Any:
-    total = w.dtype.type(0)
-    for i in range(w.shape[0]):
-        total += w[i] + f[i]
-    return total
-
-
-@numba.njit(fastmath=_FAST, inline="never")
-def _dot(a: Array, b: Array) -> Any:
-    total = a.dtype.type(0)
-    for i in range(a.shape[0]):
-        total += a[i] * b[i]
-    return total
-
-
-@numba.njit(fastmath=_FAST, inline="never")
-def _issue(gamma: Array, h: Array, z: float, least: float, most: float, issued: Array) -> None:
-    for i in range(issued.shape[0]):
-        issued[i] = _issued_update(gamma[i] * (z * h[i]), least, most)
-
-
 @numba.njit(inline="never")
-def _add_noise(issued: Array, std: float, key: int, step: int, synapse: int) -> None:
-    for i in range(issued.shape[0]):
-        noise = _noise_level(key, step, synapse + i) * NOISE_UNIT
-        issued[i] *= max(1 + std * noise, 0.0)
+def _catch_up(
+    rows: Array,
+    f: Array,
+    seen: Array,
+    now: int,
+    layer: Layer,
+    charged: bool,
+    power: Array,
+    square: Array,
+) -> Any:
+    """Bring rows forward to a step; return their sum of held F until then, if charged."""
+    held = f.dtype.type(0)
+    for j in rows:
+        gap = now - seen[j]
+        if gap > 0:
+            _raise(layer.decay[j], gap, power, square)
+            if charged:
+                held += _held(f[j], layer.held[j], layer.decay[j], power)
+            _multiply(f[j], power)
+    return held
 
 
 @numba.njit(fastmath=_FAST, inline="never")
-def _write(
-    f: Array, decay: Array, issued: Array, gain: Array, w: Array, low: float, high: float
+def _gather(rows: Array, f: Array, into: Array, start: int) -> None:
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        for i in range(f.shape[1]):
+            into[start + k, i] = f[j, i]
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _add_reads(rows: Array, w: Array, f: Array, z: Array, current: Array) -> None:
+    for j in rows:
+        z_j = z[j]
+        for i in range(current.shape[0]):
+            current[i] += (w[j, i] + f[j, i]) * z_j
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _row_sums(rows: Array, w: Array, f: Array, start: Any, total: Array) -> None:
+    """Conductance of each row in all, in units of W."""
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        row = start
+        for i in range(w.shape[1]):
+            row += w[j, i] + f[j, i]
+        total[k] = row
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _dots(rows: Array, a: Array, b: Array) -> Any:
+    total = a.dtype.type(0)
+    for j in rows:
+        for i in range(a.shape[1]):
+            total += a[j, i] * b[j, i]
+    return total
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _issue(
+    rows: Array, gamma: Array, h: Array, z: Array, least: float, most: float, issued: Array
 ) -> None:
-    for i in range(f.shape[0]):
-        f[i] = _windowed_trace(decay[i] * f[i] + gain[i] * issued[i], w[i], low, high)
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        z_j = z[j]
+        for i in range(h.shape[0]):
+            issued[k, i] = _issued_update(gamma[j, i] * (z_j * h[i]), least, most)
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _count_rows(issued: Array, n: int) -> int:
+    count = 0
+    for k in range(n):
+        largest = issued.dtype.type(0)
+        for i in range(issued.shape[1]):
+            largest = max(largest, abs(issued[k, i]))
+        count += largest > 0
+    return count
 
 
 @numba.njit(fastmath=_FAST, inline="never")
 def _pulse_sizes(
-    issued: Array, gamma_power: Array, h_power: Array, z_power: float, most: float, size: Array
+    rows: Array, issued: Array, gamma_power: Array, h_power: Array, z_power: Array, most: float
+) -> Any:
+    """Sum of |dF|^p over the pulses issued."""
+    zero = total = issued.dtype.type(0)
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        z_j = z_power[j]
+        for i in range(h_power.shape[0]):
+            whole = min(gamma_power[j, i] * (h_power[i] * z_j), most)
+            total += whole if issued[k, i] != 0 else zero
+    return total
+
+
+@numba.njit(inline="never")
+def _add_noise(rows: Array, issued: Array, std: float, key: int, step: int) -> None:
+    n_out = issued.shape[1]
+    for k in range(rows.shape[0]):
+        for i in range(n_out):
+            if issued[k, i] != 0:
+                noise = _noise_level(key, step, rows[k] * n_out + i) * NOISE_UNIT
+                issued[k, i] *= max(1 + std * noise, 0.0)
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _write(
+    rows: Array,
+    f: Array,
+    decay: Array,
+    issued: Array,
+    gain: Array,
+    w: Array,
+    low: float,
+    high: float,
 ) -> None:
-    """|dF|^p of the pulses issued."""
-    zero = size.dtype.type(0)
-    for i in range(size.shape[0]):
-        whole = min(gamma_power[i] * (h_power[i] * z_power), most)
-        size[i] = whole if issued[i] != 0 else zero
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        for i in range(w.shape[1]):
+            moved = decay[j, i] * f[j, i] + gain[j, i] * issued[k, i]
+            f[j, i] = _windowed_trace(moved, w[j, i], low, high)
 
 
 @numba.njit(fastmath=_FAST, inline="never")
@@ -280,14 +342,14 @@ def forward(
         Filled for the backward pass, which must begin with all rows as of `first`; or
         `no_visits`. With visits all rows are settled at the end.
     charged : bool
-        Sum held F, with visits.
+        Sum what joules follow from, with visits.
 
     Returns
     -------
     h : (T, B, N)
     sums : (3, T, B)
-        Over the pulses of each step of |dF|^p; over its reads of |z| G, in units of W; rows in
-        which any pulse was issued.
+        Over the pulses of each step of |dF|^p, and over its reads of |z| G in units of W, both if
+        `charged`; rows in which any pulse was issued.
     held : (B,)
         Sum of ``layer.held`` F over steps and synapses, if `charged`.
     """
@@ -304,75 +366,64 @@ def forward(
     sums = np.zeros((3, n_steps, n_batch), x.dtype)
     held_all = np.zeros(n_batch, x.dtype)
     for b in numba.prange(n_batch):
-        z = np.empty(n_pre, x.dtype)
-        active = np.empty(n_pre, np.int64)
+        f = trace[b]
+        z, z_power = np.empty(n_pre, x.dtype), np.empty(n_pre, x.dtype)
+        found, every = np.empty(n_pre, np.int64), np.arange(n_pre)
         power, square = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
-        issued, size = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
         current, h_power = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
+        issued, total = np.empty((n_pre, n_out), x.dtype), np.empty(n_pre, x.dtype)
         h = h0[b].copy()
         v, number = starts[b, 0] if kept else 0, first + pulses.shift
         held = kind(0)
         for t in range(n_steps):
             if keep[t, b] == 0:
-                for j in range(n_pre if charged else 0):
-                    _raise(layer.decay[j], first + t - seen[b, j], power, square)
-                    held += _held(trace[b, j], layer.held[j], layer.decay[j], power)
-                trace[b] = 0
+                if charged:
+                    held += _catch_up(
+                        *(every, f, seen[b], first + t, layer, charged, power, square)
+                    )
+                f[:] = 0
                 seen[b] = first + t
                 h[:] = 0
             _presynaptic(x[t, b], h, normalise, z)
-            n_active = 0
+            n = 0
             for j in range(n_pre):
-                active[n_active] = j
-                n_active += z[j] != 0
+                found[n] = j
+                n += z[j] != 0
+            active = found[:n]
+            held += _catch_up(active, f, seen[b], first + t, layer, charged, power, square)
+            if kept:
+                _gather(active, f, before, v)
+                row[v : v + n] = active
             current[:] = layer.bias
-            read = kind(0)
-            for j in active[:n_active]:
-                f = trace[b, j]
-                gap = first + t - seen[b, j]
-                if gap > 0:
-                    _raise(layer.decay[j], gap, power, square)
-                    if charged:
-                        held += _held(f, layer.held[j], layer.decay[j], power)
-                    _multiply(f, power)
-                if charged:
-                    held += _dot(f, layer.held[j])
-                if kept:
-                    before[v] = f
-                    row[v] = j
-                    v += 1
-                _read(layer.weight[j], f, z[j], current)
-                read += abs(z[j]) * (offset + _total(layer.weight[j], f))
+            _add_reads(active, layer.weight, f, z, current)
             for i in range(n_out):
                 h[i] = np.tanh(current[i])
-                h_power[i] = _power_of(abs(h[i]), exponent)
-            v -= n_active * kept
-            pulse, rows = kind(0), 0
-            for j in active[:n_active]:
-                f = trace[b, j]
-                _issue(layer.gamma[j], h, z[j], least, most, issued)
-                z_power = _power_of(abs(z[j]), exponent)
-                _pulse_sizes(issued, layer.gamma_power[j], h_power, z_power, largest, size)
-                spent = _sum(size)
-                if spent > 0:
-                    pulse += spent
-                    rows += 1
-                    if pulses.std > 0:
-                        _add_noise(issued, pulses.std, pulses.keys[b], number + t, j * n_out)
-                _write(f, layer.decay[j], issued, layer.gain[j], layer.weight[j], low, high)
+            _issue(active, layer.gamma, h, z, least, most, issued)
+            sums[2, t, b] = _count_rows(issued, n)
+            if charged:
+                held += _dots(active, f, layer.held)
+                _row_sums(active, layer.weight, f, offset, total)
+                for k in range(n):
+                    z_power[active[k]] = _power_of(abs(z[active[k]]), exponent)
+                    sums[1, t, b] += abs(z[active[k]]) * total[k]
+                for i in range(n_out):
+                    h_power[i] = _power_of(abs(h[i]), exponent)
+                sums[0, t, b] = _pulse_sizes(
+                    active, issued, layer.gamma_power, h_power, z_power, largest
+                )
+            if pulses.std > 0:
+                _add_noise(active, issued, pulses.std, pulses.keys[b], number + t)
+            _write(active, f, layer.decay, issued, layer.gain, layer.weight, low, high)
+            for j in active:
                 seen[b, j] = first + t + 1
-                if kept:
-                    after[v] = f
-                    v += 1
             if kept:
+                _gather(active, f, after, v)
+                v += n
                 starts[b, t + 1] = v
             h_all[t, b] = h
-            sums[0, t, b], sums[1, t, b], sums[2, t, b] = pulse, read, rows
-        for j in range(n_pre if kept else 0):
-            _raise(layer.decay[j], first + n_steps - seen[b, j], power, square)
-            held += _held(trace[b, j], layer.held[j], layer.decay[j], power)
-            _multiply(trace[b, j], power)
-            seen[b, j] = first + n_steps
+        if kept:
+            held += _catch_up(every, f, seen[b], first + n_steps, layer, charged, power, square)
+            seen[b] = first + n_steps
         held_all[b] = held
     return h_all, sums, held_all
 
@@ -413,7 +464,7 @@ def _back_through_gap(
     one_less: Array,
     square: Array,
 ) -> None:
-    """Take the adjoint of F back to `gap` steps before, where F was `after`.
+    """Take the adjoint of F of a row back to `gap` steps before, where F was `after`.
 
     Over these steps ``sum F = after (1 - Lambda^gap) / (1 - Lambda)``; `charged` is the
     gradient of the sum of held F.
@@ -438,53 +489,136 @@ def _back_through_gap(
 
 
 @numba.njit(fastmath=_FAST, inline="never")
-def _update_adjoint(
-    p: Array,
-    gain: Array,
+def _update_adjoints(rows: Array, p: Array, gain: Array, q: Array) -> None:
+    """Write those of the wanted updates, through F.
+
+    Limits and noise are passed straight through.
+    """
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        for i in range(p.shape[1]):
+            q[k, i] = gain[j, i] * p[j, i]
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _add_pulse_slopes(
+    rows: Array,
     gamma: Array,
-    h: Array,
-    z: float,
     gamma_power: Array,
+    h: Array,
     h_power: Array,
-    z_power: float,
+    z: Array,
+    z_power: Array,
     factor: float,
     least: float,
     most: float,
     q: Array,
 ) -> None:
-    """Write that of the wanted update: through F, and through the energy of its pulse.
+    """Add what the wanted updates change of the energy of their pulses.
 
-    Limits and noise are passed straight through on the way to F. The energy is that of what
-    is issued: none below the limits, the same for whatever is above.
+    It is that of what is issued: none below the limits, the same for whatever is above.
     """
+    zero, one = q.dtype.type(0), q.dtype.type(1)
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        z_j, power_j = z[j], factor * z_power[j]
+        for i in range(h.shape[0]):
+            wanted = gamma[j, i] * (z_j * h[i])
+            within = (abs(wanted) >= least) & (abs(wanted) < most) & (wanted != 0)
+            size = gamma_power[j, i] * (h_power[i] * power_j)
+            q[k, i] += size / (wanted if within else one) if within else zero
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _scale_rows(rows: Array, q: Array, gamma: Array, into: Array) -> None:
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        for i in range(gamma.shape[1]):
+            into[k, i] = q[k, i] * gamma[j, i]
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _add_columns(rows: Array, q: Array, z: Array, total: Array) -> None:
+    for k in range(rows.shape[0]):
+        z_j = z[rows[k]]
+        for i in range(total.shape[0]):
+            total[i] += q[k, i] * z_j
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _add_outer(rows: Array, q: Array, h: Array, z: Array, total: Array) -> None:
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        z_j = z[j]
+        for i in range(h.shape[0]):
+            total[j, i] += q[k, i] * h[i] * z_j
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _add_ddecay(rows: Array, p: Array, before: Array, start: int, ddecay: Array) -> None:
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        for i in range(p.shape[1]):
+            ddecay[j, i] += p[j, i] * before[start + k, i]
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _add_dweight(rows: Array, da: Array, z: Array, read: float, dweight: Array) -> None:
+    for j in rows:
+        z_j = z[j]
+        standing = read * abs(z_j)
+        for i in range(da.shape[0]):
+            dweight[j, i] += da[i] * z_j + standing
+
+
+@numba.njit(fastmath=_FAST, inline="never")
+def _input_adjoints(
+    rows: Array,
+    q: Array,
+    h: Array,
+    w: Array,
+    before: Array,
+    start: int,
+    da: Array,
+    z: Array,
+    read: float,
+    offset: float,
+    dz: Array,
+) -> None:
+    """Those of z, from the adjoints `q` of Gamma h z / (h z)."""
     zero = q.dtype.type(0)
-    for i in range(q.shape[0]):
-        q[i] = gain[i] * p[i]
-    if factor == 0:
-        return
-    for i in range(q.shape[0]):
-        wanted = gamma[i] * (z * h[i])
-        within = (abs(wanted) >= least) & (abs(wanted) < most) & (wanted != 0)
-        slope = factor * gamma_power[i] * (h_power[i] * z_power) / wanted if within else zero
-        q[i] += slope
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        total, conductance = zero, offset
+        for i in range(h.shape[0]):
+            s = w[j, i] + before[start + k, i]
+            total += q[k, i] * h[i] + s * da[i]
+            conductance += s
+        dz[j] = total + read * np.sign(z[j]) * conductance
 
 
 @numba.njit(fastmath=_FAST, inline="never")
-def _add_product(total: Array, a: Array, b: Array, factor: float) -> None:
-    for i in range(total.shape[0]):
-        total[i] += a[i] * b[i] * factor
+def _step_back(rows: Array, p: Array, decay: Array, da: Array, z: Array, read: float) -> None:
+    for j in rows:
+        z_j = z[j]
+        standing = read * abs(z_j)
+        for i in range(da.shape[0]):
+            p[j, i] = decay[j, i] * p[j, i] + da[i] * z_j + standing
 
 
 @numba.njit(fastmath=_FAST, inline="never")
-def _add_scaled(total: Array, a: Array, factor: float) -> None:
-    for i in range(total.shape[0]):
-        total[i] += a[i] * factor
+def _charge(rows: Array, factor: float, values: Array, total: Array) -> None:
+    for j in rows:
+        for i in range(total.shape[1]):
+            total[j, i] += factor * values[j, i]
 
 
 @numba.njit(fastmath=_FAST, inline="never")
-def _step_back(p: Array, decay: Array, da: Array, z: float, standing: float) -> None:
-    for i in range(p.shape[0]):
-        p[i] = decay[i] * p[i] + da[i] * z + standing
+def _charge_gathered(rows: Array, factor: float, values: Array, start: int, total: Array) -> None:
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        for i in range(total.shape[1]):
+            total[j, i] += factor * values[start + k, i]
 
 
 @numba.njit(parallel=True, cache=True)
@@ -529,13 +663,14 @@ def backward(
     dtrace = grad_trace.copy()
     dbias = np.zeros((n_batch, n_out), x.dtype)
     parts = np.zeros((_N_PARTS, 4, n_pre, n_out), x.dtype)
+    before, after, visited, starts = visits
     for part in numba.prange(_N_PARTS):
         dweight, ddecay, dgamma, dheld = parts[part]
-        z, dz = np.empty(n_pre, x.dtype), np.empty(n_pre, x.dtype)
+        z, dz = np.empty(n_pre, x.dtype), np.zeros(n_pre, x.dtype)
         at, z_power = np.empty(n_pre, np.int64), np.empty(n_pre, x.dtype)
         da, h_power = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
-        q, one_less = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
-        square = np.empty(n_out, x.dtype)
+        q, through = np.empty((n_pre, n_out), x.dtype), np.empty((n_pre, n_out), x.dtype)
+        one_less, square = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
         zero = np.zeros(n_out, x.dtype)
         for b in range(part, n_batch, _N_PARTS):
             dh = np.zeros(n_out, x.dtype)
@@ -552,63 +687,57 @@ def backward(
                     norm = _presynaptic(x[t, b], h_all[t - 1, b], normalise, z)
                 spent, read = exponent * grad_pulse[t, b], grad_read[t, b]
                 da[:] = grad_h[t, b] + dh
-                for i in range(n_out):
-                    h_power[i] = _power_of(abs(h[i]), exponent)
-                begin, end = visits.starts[b, t], visits.starts[b, t + 1]
-                for v in range(begin, end):
-                    j = visits.row[v]
+                start = starts[b, t]
+                rows = visited[start : starts[b, t + 1]]
+                for k in range(rows.shape[0]):
+                    j = rows[k]
                     gap = at[j] - (t + 1)
                     if gap > 0:
                         _back_through_gap(
-                            *(p[j], visits.after[v], gap, layer.decay[j], ddecay[j]),
+                            *(p[j], after[start + k], gap, layer.decay[j], ddecay[j]),
                             *(layer.held[j], dheld[j], charged, one_less, square),
                         )
                     at[j] = t
-                    z_power = abs(z[j]) ** exponent
-                    _update_adjoint(
-                        *(p[j], layer.gain[j], layer.gamma[j], h, z[j]),
-                        *(layer.gamma_power[j], h_power, z_power, spent, least, most, q),
+                _update_adjoints(rows, p, layer.gain, q)
+                if spent != 0:
+                    for j in rows:
+                        z_power[j] = _power_of(abs(z[j]), exponent)
+                    for i in range(n_out):
+                        h_power[i] = _power_of(abs(h[i]), exponent)
+                    _add_pulse_slopes(
+                        *(rows, layer.gamma, layer.gamma_power, h, h_power, z, z_power),
+                        *(spent, least, most, q),
                     )
-                    _add_product(da, q, layer.gamma[j], z[j])
+                _scale_rows(rows, q, layer.gamma, through)
+                _add_columns(rows, through, z, da)
                 for i in range(n_out):
                     da[i] *= one - h[i] * h[i]
                 dbias[b] += da
-                dz[:] = 0
-                for v in range(begin, end):
-                    j = visits.row[v]
-                    f, w = visits.before[v], layer.weight[j]
-                    z_power = abs(z[j]) ** exponent
-                    _update_adjoint(
-                        *(p[j], layer.gain[j], layer.gamma[j], h, z[j]),
-                        *(layer.gamma_power[j], h_power, z_power, spent, least, most, q),
-                    )
-                    _add_product(dgamma[j], q, h, z[j])
-                    _add_product(ddecay[j], p[j], f, one)
-                    standing = read * abs(z[j])
-                    _add_scaled(dweight[j], da, z[j])
-                    q[:] = q * layer.gamma[j]
-                    dz[j] = _dot(q, h) + _dot(w, da) + _dot(f, da)
-                    if read != 0:
-                        dz[j] += read * np.sign(z[j]) * (offset + _total(w, f))
-                        dweight[j] += standing
-                    _step_back(p[j], layer.decay[j], da, z[j], standing)
-                    if charged != 0:
-                        _add_scaled(dheld[j], f, charged)
-                        _add_scaled(p[j], layer.held[j], charged)
+                _add_outer(rows, q, h, z, dgamma)
+                _add_ddecay(rows, p, before, start, ddecay)
+                _add_dweight(rows, da, z, read, dweight)
+                _input_adjoints(
+                    *(rows, through, h, layer.weight, before, start, da, z, read, offset, dz)
+                )
+                _step_back(rows, p, layer.decay, da, z, read)
+                if charged != 0:
+                    _charge_gathered(rows, charged, before, start, dheld)
+                    _charge(rows, charged, layer.held, p)
                 if normalise:
-                    along = np.dot(dz, z)
-                    for v in range(begin, end):
-                        j = visits.row[v]
+                    along = kind(0)
+                    for j in rows:
+                        along += dz[j] * z[j]
+                    for j in rows:
                         dz[j] = (dz[j] - along * z[j]) / norm
-                dx[t, b] = dz[:n_in]
+                dh[:] = 0
+                for j in rows:
+                    if j < n_in:
+                        dx[t, b, j] = dz[j]
+                    elif keep[t, b] != 0:
+                        dh[j - n_in] = dz[j]
                 if keep[t, b] == 0:
                     p[:] = 0
                     at[:] = t
-                    dh[:] = 0
-                elif n_pre > n_in:
-                    dh[:] = dz[n_in:]
-                else:
-                    dh[:] = 0
             for j in range(n_pre):
                 if at[j] > 0 and (charged != 0 or p[j].any()):
                     _back_through_gap(

@@ -114,7 +114,7 @@ def losses(
     chosen = log_probs.gather(2, rollout.actions[:, which, None])[..., 0]
     target = (advantage + rollout.values)[:, which]
     advantage = advantage[:, which]
-    points = 1.0
+    points = torch.ones(())
     if options.algorithm == "ppo":
         points = advantage.std(correction=0) + 1e-8
         advantage = (advantage - advantage.mean()) / points

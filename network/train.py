@@ -190,8 +190,9 @@ class Trainer:
             chosen = log_prob.gather(1, action)[:, 0]
             columns.append((frames, keep, action[:, 0], chosen, value, reward, final, seen))
         self.state = State(*stepper.state())
-        *stacked, seen = (torch.stack(column) for column in zip(*columns, strict=True))
-        rollout = Rollout(start, *stacked, noise)
+        stacked: Any = [torch.stack(column) for column in zip(*columns, strict=True)]
+        seen, stacked[-1] = stacked[-1], noise
+        rollout = Rollout(start, *stacked)
         if self.options.position_coefficient:
             rollout.positions = self.position_head.targets(seen)
         return rollout

@@ -256,7 +256,7 @@ class STHebbLayer(nn.Module):
     @property
     def decay(self) -> Tensor:
         """Lambda per synapse and network step, (N, M)."""
-        return per_synapse(self.config.bias_lines, self.decay_lines, *self.weight.shape, self.n_in)
+        return per_synapse(self.config.bias_lines, self.decay_lines, self.weight.shape, self.n_in)
 
     @property
     def decay_lines(self) -> Tensor:
@@ -460,8 +460,10 @@ class STHebbLayer(nn.Module):
 
         weight, decay = self._on_devices
         pulses = self._pulses(noise, len(state.h), None)
-        parameters = (weight, decay, self.gamma, torch.zeros_like(weight), self.bias)
-        layer = layer_arrays(*(p.detach() for p in parameters), self._kernel_gain, pulses.exponent)
+        layer = layer_arrays(
+            *(weight, decay, self.gamma, torch.zeros_like(weight), self.bias, self._kernel_gain),
+            exponent=pulses.exponent,
+        )
         return FusedStepper(layer, self.config.normalisation == "l2", pulses, *state)
 
     @property

@@ -4,7 +4,7 @@ A crossbar holds a voltage along a row or a column, not at each crossing. `synap
 paper's form, one voltage per synapse; the others can be wired.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,8 +47,9 @@ def lines_of(name: str, n_out: int, n_pre: int, n_in: int) -> tuple[int, int]:
     return _SHAPES[name](n_out, n_pre, n_in)
 
 
-def per_synapse(name: str, values: Tensor, n_out: int, n_pre: int, n_in: int) -> Tensor:
-    """The lines' values at every synapse, (n_out, n_pre)."""
+def per_synapse(name: str, values: Tensor, shape: Sequence[int], n_in: int) -> Tensor:
+    """The lines' values at every synapse, of the shape (n_out, n_pre)."""
+    n_out, n_pre = shape
     if name == "block":
         counts = torch.tensor([n_in, n_pre - n_in][: values.shape[1]], device=values.device)
         values = values.repeat_interleave(counts, dim=1)

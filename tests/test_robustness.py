@@ -16,7 +16,6 @@ import torch
 from brian2.units import joule
 
 from mstpn.analysis.robustness import IDEAL, Game, by_level, draw_robustness
-from mstpn.analysis.tidy import csv_text, read_rows
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
@@ -25,6 +24,7 @@ from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin import MSTPN, TwinConfig
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.tidy import csv_text, read_rows
 
 EXAMPLE = scripts.FOLDER / "robustness.py"
 SHIPPED = Path(__file__).parents[1] / "bridge/checkpoints/pong_robustness.csv"

@@ -17,8 +17,8 @@ from mstpn.analysis.learning_curves import (
     read_curves,
     thinned,
 )
-from mstpn.analysis.tidy import csv_text
 from mstpn.network.checkpoint import load_checkpoint
+from mstpn.synapses.tidy import csv_text
 
 SCRIPT = scripts.FOLDER / "sweep_decay.py"
 

@@ -1,0 +1,87 @@
+"""A grid of independent games: played side by side, each a row of a table as soon as it ends."""
+
+import multiprocessing
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from mstpn.synapses.files import replacing
+from mstpn.synapses.tidy import csv_text, read_rows
+
+__all__ = ["play_missing"]
+
+Cell = TypeVar("Cell", bound=Hashable)
+Row = TypeVar("Row")
+
+
+def play_missing(
+    cells: Sequence[Cell],
+    play: Callable[[Cell], Row],
+    out: Path,
+    row_type: type[Row],
+    *,
+    cell_of: Callable[[Row], Cell],
+    inputs: str,
+    describe: Callable[[Row], str],
+    processes: int = 1,
+) -> list[Row]:
+    """Play what a table lacks; every finished game is in the file at once.
+
+    Parameters
+    ----------
+    cells : sequence
+        Games of the grid, in the order of the table; rows of others are kept behind them.
+    play : callable
+        From a cell to its row; with several processes it must be of a module's top level.
+    out : Path
+        The table, CSV; it may be there already.
+    row_type : type
+        Dataclass of a row, with a field `inputs`.
+    cell_of : callable
+        The cell of a row.
+    inputs : str
+        What every row's `inputs` must be: tells apart tables of other agents or devices.
+    describe : callable
+        A row in a few words, for the progress bar.
+    processes : int
+
+    Raises
+    ------
+    ValueError
+        If the table is damaged, or of other inputs.
+    """
+    rows: list[Any] = read_rows(out, row_type) if out.exists() else []
+    if {row.inputs for row in rows} - {inputs}:
+        raise ValueError(f"{out} is of another checkpoint or device, give another --out")
+    order = {cell: k for k, cell in enumerate(cells)}
+    have = {cell_of(row) for row in rows}
+    todo = [cell for cell in cells if cell not in have]
+    with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="game", disable=None) as bar:
+        for row in _played(todo, play, processes):
+            rows.append(row)
+            rows.sort(key=lambda r: order.get(cell_of(r), len(order)))
+            with replacing(out) as partial:
+                partial.write_bytes(csv_text([asdict(r) for r in rows]).encode())
+            bar.set_postfix_str(describe(row))
+            bar.update()
+    return rows
+
+
+def _played(cells: list[Cell], play: Callable[[Cell], Row], processes: int) -> Iterator[Row]:
+    """Rows as the games finish."""
+    if processes == 1:
+        yield from map(play, cells)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context) as pool:
+        waiting = [pool.submit(play, cell) for cell in cells]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
