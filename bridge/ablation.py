@@ -12,7 +12,7 @@ import torch
 from brian2.units import Quantity
 from numpy.typing import NDArray
 
-from mstpn.network.checkpoint import Checkpoint
+from mstpn.network.checkpoint import Checkpoint, without_feedback
 from mstpn.network.twin import MSTPN
 from mstpn.network.wiring import line_values, per_synapse
 from mstpn.synapses.memristor import Memristor
@@ -78,14 +78,7 @@ def _initial(checkpoint: Checkpoint, _device: Memristor, _seed: int) -> Checkpoi
 def _no_feedback(checkpoint: Checkpoint, _device: Memristor, _seed: int) -> Checkpoint:
     if not checkpoint.config.feedback:
         raise ValueError("no feedback: h is not fed back as it is")
-    n_in = _n_in(checkpoint)
-    names = ("layer.weight", "layer.decay", "layer.gamma")
-    tensors = {name: np.ascontiguousarray(checkpoint.tensors[name][:, :n_in]) for name in names}
-    return replace(
-        checkpoint,
-        config=replace(checkpoint.config, feedback=False),
-        tensors=checkpoint.tensors | tensors,
-    )
+    return without_feedback(checkpoint)
 
 
 def _ideal_updates(checkpoint: Checkpoint, _device: Memristor, _seed: int) -> Checkpoint:

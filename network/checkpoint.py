@@ -9,7 +9,7 @@ import json
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -32,6 +32,7 @@ __all__ = [
     "atomic_write",
     "load_checkpoint",
     "save_checkpoint",
+    "without_feedback",
 ]
 
 _FORMAT = 1
@@ -89,6 +90,20 @@ class Checkpoint:
         return net
 
 
+def without_feedback(checkpoint: Checkpoint) -> Checkpoint:
+    """The same agent whose h is not fed back: without the recurrent synapses."""
+    n_in = _n_in(checkpoint.config, checkpoint.tensors["layer.weight"].shape)
+    tensors = {
+        name: np.ascontiguousarray(checkpoint.tensors[name][:, :n_in])
+        for name in ("layer.weight", "layer.decay", "layer.gamma")
+    }
+    return replace(
+        checkpoint,
+        config=replace(checkpoint.config, feedback=False),
+        tensors=checkpoint.tensors | tensors,
+    )
+
+
 def _n_in(config: TwinConfig, shape: Sequence[int]) -> int:
     """Features of a layer of (N, M) synapses."""
     return shape[1] - shape[0] * config.feedback
@@ -113,6 +128,8 @@ def save_checkpoint(net: Twin, path: Path, training: Mapping[str, Any]) -> None:
     tensors = {k: v.float().cpu().numpy() for k, v in net.state_dict().items()}
     del tensors["layer.decay_logit"]
     tensors["layer.decay"] = net.layer.decay.detach().float().cpu().numpy()
+    # safetensors writes the memory of an array as it lies, whatever its strides say
+    tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     metadata = {
         "format": _FORMAT,
         "config": _config_to_json(net.config),

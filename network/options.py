@@ -7,6 +7,7 @@ from typing import Any
 
 from brian2.units import volt
 
+from mstpn.network.optimiser import DECAY_RATE
 from mstpn.network.wiring import BIAS_LINES, check_bias_lines
 from mstpn.synapses.command_line import Parser
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -87,8 +88,11 @@ class Options:
     bias_lines: str = _option(
         "block", "synapses that share one voltage and Lambda, one of " + ", ".join(BIAS_LINES)
     )
+    initial_gamma: float = _option(0.001, "Gamma starts uniform between minus and plus this")
     initial_decay: float = _option(0.0, "Lambda to start from, 0 for random ones")
-    decay_learning_rate: float = _option(3.0, "learning rate of Lambda over that of the rest")
+    decay_learning_rate: float = _option(
+        DECAY_RATE, "learning rate of Lambda over that of the rest"
+    )
     decay_min: float = _option(_DEVICE.decay_min, "smallest Lambda")
     decay_max: float = _option(_DEVICE.decay_max, "largest Lambda")
     weight_min: float = _option(-1.0, "smallest W")
@@ -121,7 +125,7 @@ class Options:
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in (
             *("learning_rate", "decay_learning_rate", "gradient_clip", "pixel_unit"),
-            "save_minutes",
+            *("save_minutes", "initial_gamma"),
         ):
             self._require(name, getattr(self, name) > 0, "positive")
         start, low, high = self.initial_decay, self.decay_min, self.decay_max

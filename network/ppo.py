@@ -81,8 +81,8 @@ def losses(
     advantage: Tensor,
     which: Tensor,
     options: Options,
-    charges: Charges | None = None,
     position_head: PositionHead | None = None,
+    charges: Charges | None = None,
 ) -> dict[str, Tensor]:
     """Terms of the loss for whole sequences of some of the games.
 
@@ -95,10 +95,10 @@ def losses(
         Indices of games.
     options : Options
         `algorithm`, `clip` and `energy_price`.
-    charges : Charges, optional
-        `Charges.bare`; without it no energy is counted.
     position_head : PositionHead, optional
         If the rollout has `positions`.
+    charges : Charges, optional
+        `Charges.bare`; without it no energy is counted.
     """
     frames = rollout.frames[:, which]
     x = net.front_end(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])

@@ -29,9 +29,15 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mstpn.network.checkpoint import atomic_write, load_checkpoint, save_checkpoint
+from mstpn.network.checkpoint import (
+    atomic_write,
+    load_checkpoint,
+    save_checkpoint,
+    without_feedback,
+)
 from mstpn.network.evaluate import evaluate, pong_environments
 from mstpn.network.frames import STEP_DURATION, Flicker
+from mstpn.network.optimiser import adam
 from mstpn.network.options import MAY_CHANGE, SPREADS, Options, parse_options
 from mstpn.network.positions import PositionHead, distance
 from mstpn.network.ppo import Rollout, advantages, losses, total_loss
@@ -83,7 +89,9 @@ class Trainer:
         self.learner.to(self.device)
         self.memristor = o.memristor_model
         self._start_layer()
-        self.optimiser = adam(self.learner, o)
+        self.optimiser = adam(
+            self.learner, o.learning_rate, epsilon=1e-5, decay_rate=o.decay_learning_rate
+        )
         self.start = self._layer_parameters()
         self.step = 0
         self.returns: deque[float] = deque(maxlen=100)
@@ -110,6 +118,8 @@ class Trainer:
         checkpoint, config = load_checkpoint(path), self.net.config
         low, high = config.decay_min, config.decay_max
         other = ("decay_min", "decay_max", "limits", "bias_lines")
+        if checkpoint.config.feedback and not config.feedback:
+            checkpoint = without_feedback(checkpoint)
         if replace(checkpoint.config, **{name: getattr(config, name) for name in other}) != config:
             raise ValueError(
                 f"initial: {path} must be of the same network, {config}, but for "
@@ -131,6 +141,8 @@ class Trainer:
         if o.initial_decay and not o.resume:
             share = (o.initial_decay - o.decay_min) / (o.decay_max - o.decay_min)
             layer.decay_logit.fill_(float(np.log(share / (1 - share))))
+        if not o.initial and not o.resume:
+            layer.gamma.mul_(o.initial_gamma / 0.001)
         if o.no_memory:
             layer.gamma.zero_()
             layer.gamma.requires_grad_(False)
@@ -244,7 +256,7 @@ class Trainer:
             order = torch.randperm(o.n_envs, generator=self.generator).to(self.device)
             for which in order.chunk(n_parts):
                 terms = losses(
-                    *(self.net, rollout, advantage, which, o, self.charges, self.position_head)
+                    *(self.net, rollout, advantage, which, o, self.position_head, self.charges)
                 )
                 self.optimiser.zero_grad(set_to_none=True)
                 total_loss(terms, o, progress).backward()
@@ -415,23 +427,6 @@ class Trainer:
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.copy()).to(self.device)
-
-
-def adam(learner: nn.Module, options: Options) -> torch.optim.Adam:
-    """Adam with Lambda in a group of its own.
-
-    The gradient of one synapse's Lambda is some 1e-13 to 1e-5 and would vanish beside the
-    usual epsilon, so that Lambda would stand still whatever the task.
-    """
-    parts: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-    for name, parameter in learner.named_parameters():
-        if parameter.requires_grad:
-            parts[name.endswith("decay_logit")].append(parameter)
-    groups = [
-        {"params": parts[False], "rate": 1.0, "eps": 1e-5},
-        {"params": parts[True], "rate": options.decay_learning_rate, "eps": 1e-12},
-    ]
-    return torch.optim.Adam(groups, lr=options.learning_rate)
 
 
 def keep_freed_memory() -> None:

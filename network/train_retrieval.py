@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mstpn.network.checkpoint import save_checkpoint
+from mstpn.network.optimiser import adam
 from mstpn.network.retrieval import Associator, RetrievalOptions
 
 __all__ = ["CHECK_EVERY", "RetrievalPoint", "accuracy", "draw_sequences", "train"]
@@ -95,7 +96,7 @@ def train(
     """
     torch.manual_seed(options.seed)
     net = Associator(options)
-    optimiser = torch.optim.Adam(net.parameters(), lr=options.learning_rate)
+    optimiser = adam(net, options.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: 1 - k / options.steps)
     generator = sequence_generator(options.seed, "training")
     kept_apart = draw_sequences(options, _N_VALIDATION, "validation")

@@ -67,6 +67,9 @@ def line_values(name: str, synapses: Any, n_in: int) -> Any:
     """
     if name == "synapse":
         return synapses
+    # in float64, where the mean of equal float32 values is that value
+    is_tensor = isinstance(synapses, Tensor)
+    synapses = synapses.double() if is_tensor else synapses.astype(np.float64)
     if name == "neuron":
         return synapses.mean(1)[:, None]
     if name == "input":
@@ -74,5 +77,4 @@ def line_values(name: str, synapses: Any, n_in: int) -> Any:
     starts = (0, n_in) if name == "block" and synapses.shape[1] > n_in else (0,)
     ends = (*starts[1:], synapses.shape[1])
     parts = [synapses[:, low:high].mean() for low, high in zip(starts, ends, strict=True)]
-    stack = torch.stack if isinstance(synapses, Tensor) else np.array
-    return stack(parts)[None]
+    return (torch.stack(parts) if is_tensor else np.array(parts))[None]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mstpn.bridge.pong import Pong
 from mstpn.network.evaluate import pong_environments
+from mstpn.network.frames import Flicker
 
 Frame = NDArray[np.uint8]
 
@@ -40,6 +41,41 @@ def test_sticky_actions_follow_the_seed() -> None:
 def test_sticky_must_be_a_probability(sticky: float) -> None:
     with pytest.raises(ValueError, match=r"sticky must lie in \[0, 1\], got"):
         Pong(sticky=sticky)
+
+
+def test_blanked_frames_are_black_and_the_others_as_they_are() -> None:
+    whole, flickering = (play(Pong(flicker=p), 3, 400) for p in (0.0, 0.5))
+    blank = np.array([not frame.any() for frame in flickering])
+    for seen, frame, dark in zip(flickering, whole, blank, strict=True):
+        assert dark or np.array_equal(seen, frame)
+    # 401 draws of probability 1/2: a standard deviation is 0.025
+    assert 0.4 < blank.mean() < 0.6
+    again = play(Pong(flicker=0.5), 3, 400)
+    np.testing.assert_array_equal(flickering, again)
+    other = np.array([not frame.any() for frame in play(Pong(flicker=0.5), 4, 400)])
+    assert (other != blank).any()
+
+
+def test_the_trainers_games_flicker_alike() -> None:
+    seeds = [3, 4]
+    blank, frames = Flicker(0.5, seeds), np.ones((2, 84, 84), np.uint8)
+    seen = np.array([blank(frames).any((1, 2)) for _ in range(61)])
+    for k, seed in enumerate(seeds):
+        shown = [frame.any() for frame in play(Pong(flicker=0.5), seed, 60)]
+        np.testing.assert_array_equal(seen[:, k], shown)
+
+
+def test_a_game_with_blanks_is_replayed_with_the_same_blanks() -> None:
+    pong = Pong(flicker=0.5, sticky=0.25)
+    frames = play(pong, 9, 80)
+    last, _, _ = Pong(flicker=0.5, sticky=0.25).replay(9, actions(80))
+    np.testing.assert_array_equal(last, frames[-1])
+
+
+@pytest.mark.parametrize("flicker", [-0.1, 1.1, float("nan")])
+def test_flicker_must_be_a_probability(flicker: float) -> None:
+    with pytest.raises(ValueError, match=r"flicker must lie in \[0, 1\], got"):
+        Pong(flicker=flicker)
 
 
 def test_frames_are_four_emulator_frames_pooled_and_resized() -> None:

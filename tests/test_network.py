@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.normalisation import normalise
+from mstpn.network.step_time import StepTime
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -210,3 +211,49 @@ def test_normalise() -> None:
     np.testing.assert_allclose(normalise(np.array([3.0, -4.0]), "l2"), [0.6, -0.8], rtol=1e-15)
     np.testing.assert_array_equal(normalise(np.array([3.0, -4.0]), "none"), [3, -4])
     np.testing.assert_array_equal(normalise(np.zeros(3), "l2"), np.zeros(3))
+
+
+@pytest.mark.parametrize("target", ["cython", "numpy"])
+def test_without_feedback_f_is_the_only_memory(
+    target: str, device: Memristor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(prefs, "codegen.target", target)
+    p, n = parameters(), N_FEATURES
+    p = replace(p, weight=p.weight[:, :n], decay=p.decay[:, :n], gamma=p.gamma[:, :n],
+                feedback=False)  # fmt: skip
+    net = MSTPNNetwork(p, device, T_STEP)
+    assert len(net.presynaptic) == p.n_features == n
+    trace = np.zeros_like(p.weight)
+    for x in frames(60):
+        expected = np.tanh((p.weight + trace) @ x + p.bias)
+        np.testing.assert_allclose(net.step(x), expected, rtol=0, atol=1e-12)
+        trace = p.decay * trace + p.gamma * np.outer(expected, x)
+    forgetful = MSTPNNetwork(replace(p, gamma=np.zeros_like(p.gamma)), device, T_STEP)
+    for x in frames(20):
+        np.testing.assert_allclose(forgetful.step(x), np.tanh(p.weight @ x + p.bias), atol=1e-12)
+
+
+def test_rows_and_time_of_a_step_by_hand(device: Memristor) -> None:
+    limits = WriteLimits(0.02, 0.05)
+    gamma = np.zeros((2, 5))
+    gamma[0] = [0.01, 0.03, 0.02, 0.0, 0.5]
+    gamma[1] = [0.04, 0.01, 0.01, 0.3, 0.0]
+    p = LayerParameters(
+        np.zeros((2, 5)), np.full((2, 5), 0.5), gamma, np.array([50.0, -50.0]), "none", limits
+    )
+    net = MSTPNNetwork(p, device, T_STEP)
+    used = StepTime(net)
+    # |h| = 1: rows 0 to 4 want at most 0.04, 0.03, 0.02, 0.3 and 0.5, times |z|
+    rows = []
+    for x in ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.4, 0.9, 0.0], [0.0, 0.0, 0.9]):
+        used.observe(net.step(np.array(x)))
+        before = used.totals[1]
+        rows.append(before - sum(rows))
+    # from the second step on h is fed back, and both recurrent rows are written
+    assert rows == [0, 3 + 2, 1 + 2, 0 + 2]
+    found = used.summary()
+    assert found["rows_mean"] == pytest.approx(10 / 4)
+    assert found["rows_max"] == 5
+    # 100 us a row, 1 us for the largest |z| = 1; at the last steps it is h that is 1
+    assert found["time_max"] == pytest.approx((5 * 100e-6 + 1e-6) / 0.05)
+    assert found["time_mean"] == pytest.approx((10 * 100e-6 + 3 * 1e-6) / 4 / 0.05)

@@ -62,7 +62,7 @@ def test_advantages_are_discounted_sums_of_temporal_differences(net: MSTPN) -> N
 def test_ppo_starts_as_a2c_on_normalised_advantages(net: MSTPN) -> None:
     r = rollout(net)
     raw = advantages(r, torch.zeros(B), DISCOUNT, GAE_LAMBDA)
-    normal = (raw - raw.mean()) / raw.std()
+    normal = (raw - raw.mean()) / raw.std(correction=0)
     which = torch.arange(B)
     gradients = []
     for algorithm, advantage in (("ppo", raw), ("a2c", normal)):
@@ -82,7 +82,7 @@ def test_ppo_stops_where_the_ratio_has_left_the_clip_range(net: MSTPN) -> None:
     # all but step 0 are below the mean; its probability has doubled since the rollout
     far = replace(r, log_probs=r.log_probs - np.log(2) * (advantage > 0))
     terms = losses(net, far, advantage, which, Options(clip=0.1))
-    normal = (advantage[:, 0] - advantage[:, 0].mean()) / advantage[:, 0].std()
+    normal = (advantage[:, 0] - advantage[:, 0].mean()) / advantage[:, 0].std(correction=0)
     expected = -(1.1 * normal[0] + normal[1:].sum()) / T
     assert float(terms["policy"].detach()) == pytest.approx(float(expected), rel=1e-5)
 

@@ -55,6 +55,12 @@ def features() -> np.ndarray:
     return rng.exponential(size=shape) * (rng.random(shape) < 0.3)
 
 
+def without_feedback() -> LayerParameters:
+    p = parameters()
+    short = {name: getattr(p, name)[:, :N_FEATURES] for name in ("weight", "decay", "gamma")}
+    return replace(p, **short, feedback=False)
+
+
 def replayed(folder: Path) -> dict[str, Any]:
     """All devices by one program; runs in a process of its own."""
     device, found = Memristor.from_file(), {}
@@ -66,6 +72,10 @@ def replayed(folder: Path) -> dict[str, Any]:
         with pytest.raises(ValueError, match=r"must lie in \[0\. V, 0\.4 V\], got 0\.42"):
             replay.run(device.varied(bias_voltage_max=0.4 * volt))
     assert isinstance(get_device(), RuntimeDevice)
+    with Replay(
+        without_feedback(), device, T_STEP, features(), folder / "without_feedback"
+    ) as replay:
+        found["without feedback"] = {"h": replay.run().h.tolist()}
     return found
 
 

@@ -153,14 +153,17 @@ def test_evaluations_are_logged_and_choose_the_best(tmp_path: Path) -> None:
 
 
 def test_a2c_and_the_devices_limits(tmp_path: Path) -> None:
-    switches = ("--smallest-pulse", "--largest-pulse", "--conductance-window")
-    run(tmp_path, "--total-steps", "32", "--algorithm", "a2c", *switches)
+    run(tmp_path, "--total-steps", "32", "--algorithm", "a2c")
     state = load_file(tmp_path / "state.safetensors")
     assert float(state["adam.0.step"]) == 2  # one update a rollout
     limits = load_checkpoint(tmp_path / "last.safetensors").config.limits
     assert limits == Memristor.from_file().write_limits()
     # Gamma starts below 0.001, |h z| below some 10: all updates are too small for a pulse of 2 V
     assert log(tmp_path)[0]["not_issued"] == 1
+    assert log(tmp_path)[0]["rows"] == 0
+    run(tmp_path / "ideal", "--total-steps", "16", "--ideal-updates")
+    assert load_checkpoint(tmp_path / "ideal/last.safetensors").config.limits is None
+    assert log(tmp_path / "ideal")[0]["rows"] > 0
 
 
 def test_spread_devices_and_their_noise_are_those_of_the_rollout(tmp_path: Path) -> None:
@@ -168,7 +171,7 @@ def test_spread_devices_and_their_noise_are_those_of_the_rollout(tmp_path: Path)
     options, _ = parse_options(["--out", str(tmp_path), *TINY, *spread])
     trainer = train.Trainer(options)
     with torch.no_grad():
-        trainer.net.layer.gamma.fill_(0.003)  # h far from saturation
+        trainer.net.layer.gamma.fill_(0.02)  # pulses are issued, h is far from saturation
         trainer.net.action_head.weight.mul_(50)
     first = trainer._collect()
     first_devices = trainer.net.layer.deviations
@@ -206,7 +209,7 @@ def test_training_with_spread_is_deterministic_and_evaluated_on_unlike_devices(
     assert curve(tmp_path / "a") == curve(tmp_path / "b")
     run(tmp_path / "c", *arguments)
     ideal = load_file(tmp_path / "c/last.safetensors")
-    assert not np.array_equal(ideal["layer.decay"], first["layer.decay"])
+    assert not np.array_equal(ideal["layer.weight"], first["layer.weight"])
 
 
 def test_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
@@ -274,7 +277,15 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--clip", "1.5"], "clip must be in [0, 1], got 1.5"),
         (["--learning-rate", "0"], "learning-rate must be positive, got 0.0"),
         (["--weight-min", "1"], "weight-min must be below weight-max, got 1.0"),
-        (["--smallest-pulse", "--memristor", "none.toml"], "none.toml"),
+        (["--memristor", "none.toml"], "none.toml"),
+        (["--energy-price", "-1"], "energy-price must be at least 0 and finite, got -1.0"),
+        (
+            ["--energy-price", "1", "--normalisation", "stpn"],
+            "energy-price must be 0 on cuda and with the",
+        ),
+        (["--bias-lines", "row"], "bias_lines must be one of synapse, neuron, input, block, array"),
+        (["--flicker", "2"], "flicker must be in [0, 1], got 2.0"),
+        (["--initial-decay", "0.95"], "initial-decay must be 0 or in (0.08, 0.92), got 0.95"),
         (["--pixel-unit", "0"], "pixel-unit must be positive, got 0.0"),
         (["--tracking-penalty", "-1"], "tracking-penalty must be at least 0 and finite, got -1.0"),
         (["--delta-f-std", "-1"], "delta-f-std must be at least 0 and finite, got -1.0"),
