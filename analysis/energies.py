@@ -9,19 +9,20 @@ With V the voltage held, T the step and F(t) the short-term weight at the start 
     E_read  = V_read^2 t_read ((G_offset + kappa W) sum |z| + kappa sum |z| F)
 
 with tau = T / ln(1 / Lambda) and F_end the short-term weight at the end of the last frame.
-The formulas are those of the synapse in `mstpn.synapses.st_hebb`, summed here from h and z
-alone, so that the network's own accumulators check them.
+The formulas of whole frames are `mstpn.synapses.joules`, as the training has them; those of the
+synapse are in `mstpn.synapses.st_hebb`. Everything is summed here from h and z alone, so that the
+network's own accumulators check it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from brian2.units import Quantity, joule, siemens, volt
+from brian2.units import Quantity, joule, second, siemens, volt
 from numpy.typing import NDArray
 
 from mstpn.analysis.integration import Integration, Sums
 from mstpn.analysis.recording import Recording
+from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits, issued_update, windowed_trace
 
@@ -34,7 +35,6 @@ __all__ = [
     "energies",
     "frame_energies",
     "marks",
-    "mean_share",
     "provenance",
     "pulse_energy",
     "read_energy",
@@ -103,14 +103,14 @@ def bias_energy(
 def pulse_energy(sums: Sums, device: Memristor) -> Quantity:
     """Energy of the pulses per synapse, (M, N)."""
     # a power law: that of dF = 1 scales them all
-    return device.pulse_energy_for(1.0) * sums.pulses
+    return Charges.of(device, 1 * second).pulse(sums.pulses)
 
 
 def read_energy(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
     """Energy of the reads per synapse, (M, N)."""
     static = device.conductance(recording.weight) * sums.read_input[:, None]
-    power = device.read_voltage**2 * (static + device.weight_conductance * sums.read)
-    return power * device.read_duration
+    charges = Charges.of(device, recording.step_duration)
+    return charges.read(static + device.weight_conductance * sums.read)
 
 
 def energies(
@@ -152,18 +152,17 @@ def frame_energies(integration: Integration, device: Memristor, voltage: Array) 
     voltage : ndarray, (M, N), volt
     """
     r = integration.recording
-    step, kappa = r.step_duration, device.weight_conductance
-    standing = np.sum((voltage * volt) ** 2 * device.conductance(r.weight)) * step
+    charges = Charges.of(device, r.step_duration)
+    standing = np.sum(charges.standing(voltage * volt, r.weight))
     column = np.sum(device.conductance(r.weight), axis=1)
     frame = np.repeat(np.arange(r.n_frames), r.event_count)
     reads = np.bincount(
         frame, np.abs(r.event_z) * np.asarray(column)[r.event_unit], minlength=r.n_frames
     )
-    power = device.read_voltage**2 * (reads * siemens + kappa * integration.frame_read)
     by_term = {
-        "pulse": device.pulse_energy_for(1.0) * integration.frame_pulses,
-        "bias": standing + kappa * step * integration.frame_held * volt**2,
-        "read": power * device.read_duration,
+        "pulse": charges.pulse(integration.frame_pulses),
+        "bias": standing + charges.held(integration.frame_held * volt**2),
+        "read": charges.read(reads * siemens + charges.kappa * integration.frame_read),
     }
     return np.stack([np.asarray(by_term[term] / joule) for term in TERMS], axis=-1)
 
@@ -201,12 +200,13 @@ def trace(
     wanted = recording.gamma[at] * (recording.h[:-1, postsynaptic] * z[:-1])
     short_term, update, issued = _pulsed(wanted, decay, weight, recording.limits)
     voltage = np.broadcast_to(np.asarray(bias_voltage / volt), (m, n))[at] * volt
+    charges = Charges.of(device, recording.step_duration)
     held = weight + mean_share(decay) * short_term
     read = device.conductance(weight + short_term) * np.abs(z)
     energy = {
         "pulse": device.pulse_energy_for(issued),
-        "bias": device.bias_energy_power(voltage, held) * recording.step_duration,
-        "read": device.read_voltage**2 * read * device.read_duration,
+        "bias": charges.standing(voltage, held),
+        "read": charges.read(read),
     }
     return {
         "W": np.full_like(z, weight),
@@ -226,8 +226,3 @@ def _pulsed(wanted: Array, decay: float, weight: float, limits: WriteLimits) -> 
         f = windowed_trace(faded + issued, weight, limits.total_min, limits.total_max)
         frames[:, t] = f, issued + (f - (faded + issued)), issued
     return frames
-
-
-def mean_share(decay: Any) -> Any:
-    """Mean of F over a frame as a share of F at its start, (1 - Lambda) / ln(1 / Lambda)."""
-    return (1 - decay) / np.log(1 / decay)

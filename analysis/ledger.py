@@ -21,7 +21,6 @@ from mstpn.analysis.energies import (
     TERMS,
     conductance_integral,
     frame_energies,
-    mean_share,
     provenance,
     synapse_energies,
     trace,
@@ -30,6 +29,7 @@ from mstpn.analysis.integration import Integration
 from mstpn.analysis.protocols import POLICIES
 from mstpn.analysis.recording import Recorder, Recording, RecordingError, load_parts
 from mstpn.synapses.files import one_line, replacing
+from mstpn.synapses.joules import mean_share
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 

@@ -87,7 +87,14 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
 
 
 def _check_lines(name: str, decay: NDArray[np.float64], n_features: int, rounding: float) -> None:
-    lines = torch.from_numpy(np.array(line_values(name, decay, n_features)))
+    first = {
+        "synapse": decay,
+        "neuron": decay[:, :1],
+        "input": decay[:1],
+        "block": decay[:1, [0, *([n_features] if decay.shape[1] > n_features else [])]],
+        "array": decay[:1, :1],
+    }[name]
+    lines = torch.from_numpy(np.ascontiguousarray(first))
     wanted = per_synapse(name, lines, decay.shape, n_features).numpy()
     apart = np.abs(decay - wanted) > rounding
     if apart.any():

@@ -123,14 +123,18 @@ def play(cell: Cell, options: argparse.Namespace) -> AblationGame:
     pong = Pong(sticky=options.sticky, flicker=options.flicker)
     record = play_game(pong, agent, cell.seed)
     pong.close()
+    pulse, bias, read = (float(record.energy[t] / joule) for t in ("pulse", "bias", "read"))
     return AblationGame(
-        *cell,
-        record.score,
-        record.decisions,
-        *(float(record.energy[term] / joule) for term in ("pulse", "bias", "read")),
-        int(record.step_time["rows_max"]),
-        record.step_time["time_max"],
-        digest(options),
+        ablation=cell.ablation,
+        seed=cell.seed,
+        score=record.score,
+        decisions=record.decisions,
+        pulse_j=pulse,
+        bias_j=bias,
+        read_j=read,
+        rows_max=int(record.step_time["rows_max"]),
+        time_max=record.step_time["time_max"],
+        inputs=digest(options),
     )
 
 

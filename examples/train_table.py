@@ -36,7 +36,7 @@ from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import atomic_write, load_checkpoint
-from mstpn.network.codegen import use_target
+from mstpn.network.codegen import Target, use_target
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.options import Options, parse_options
 from mstpn.network.train import Trainer
@@ -128,7 +128,7 @@ def train(options: Options) -> None:
         raise KeyboardInterrupt
 
 
-def play(cell: Cell, agents: dict[str, Options], target: str, inputs: str) -> PlayedGame:
+def play(cell: Cell, agents: dict[str, Options], target: Target, inputs: str) -> PlayedGame:
     """Play one game."""
     use_target(target)
     torch.set_num_threads(1)

@@ -42,6 +42,7 @@ __all__ = [
 
 DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
 PROVENANCES = ("paper", "digest", "derived", "stpn", "follow-up", "assumed", "measured")
+_LARGEST_DEPTH = 8
 _SMALLEST, _LARGEST = 1e-24, 1e6  # what no device is beyond; products stay finite between
 _VOLTAGE_ROUNDING = 1e-9
 """volt; what float32 rounding of Lambda may put a bias voltage outside its range."""
@@ -157,6 +158,9 @@ class Memristor:
     def from_file(cls, path: str | Path = DEFAULT_DEVICE) -> "Memristor":
         """Read a device file (TOML, of the form of `srtio3.toml`).
 
+        A file with ``based_on = "OTHER.toml"``, a path seen from its own folder or the name of
+        a file that comes with the package, needs only what differs from that one.
+
         Raises
         ------
         DeviceError
@@ -164,13 +168,7 @@ class Memristor:
             out of range; the message names file and field.
         """
         path = Path(path)
-        try:
-            with path.open("rb") as file:
-                content = tomllib.load(file)
-        except OSError as error:
-            raise DeviceError(f"device file {path}: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise DeviceError(f"device file {path}: {one_line(error)}") from error
+        content = _content(path)
         try:
             return cls(**_parse(content))
         except (ValueError, TypeError, OverflowError) as error:
@@ -386,6 +384,26 @@ def _sigmoid(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
 
 def _constant_fields() -> list[Any]:
     return [f for f in fields(Memristor) if "unit" in f.metadata]
+
+
+def _content(path: Path, depth: int = 0) -> dict[str, Any]:
+    """Fields of a file, and of those that it is based on."""
+    try:
+        with path.open("rb") as file:
+            content = tomllib.load(file)
+    except OSError as error:
+        raise DeviceError(f"device file {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DeviceError(f"device file {path}: {one_line(error)}") from error
+    if "based_on" not in content:
+        return content
+    base = content.pop("based_on")
+    if not isinstance(base, str) or not base:
+        raise DeviceError(f"device file {path}: based_on must name a device file, got {base!r}")
+    if depth == _LARGEST_DEPTH:
+        raise DeviceError(f"device file {path}: based_on goes on for {_LARGEST_DEPTH} files")
+    beside, ours = path.parent / base, DEFAULT_DEVICE.parent / base
+    return _content(beside if beside.exists() or not ours.exists() else ours, depth + 1) | content
 
 
 def _parse(content: dict[str, Any]) -> dict[str, Any]:

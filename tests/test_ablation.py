@@ -75,8 +75,8 @@ def test_each_ablation_takes_away_its_part_alone(
     else:
         shuffled = of("shuffled Lambda")["layer.decay"]
         if bias_lines == "block":
-            expected = [decay[0, -1], decay[0, 0]]
-            np.testing.assert_array_equal([shuffled[0, 0], shuffled[0, -1]], expected)
+            exchanged = [decay[0, -1], decay[0, 0]]
+            np.testing.assert_array_equal([shuffled[0, 0], shuffled[0, -1]], exchanged)
         else:
             np.testing.assert_array_equal(np.sort(shuffled, None), np.sort(decay, None))
     assert ablated("ideal updates", whole, device, 7).config.limits is None

@@ -215,3 +215,27 @@ def test_users_own_file_replaces_the_constants(tmp_path: Path) -> None:
     )
     mine = Memristor.from_file(path)
     assert float(mine.offset_conductance / nsiemens) == pytest.approx(8.6 / 0.36, rel=ROUNDING)
+
+
+def test_a_file_may_say_only_what_differs(tmp_path: Path, device: Memristor) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'based_on = "srtio3.toml"\nname = "mine"\n[read_duration]\n'
+        'value = 2.5\nunit = "us"\nprovenance = "measured"\nsource = "here"\n'
+    )
+    mine = Memristor.from_file(path)
+    assert mine == replace(device, read_duration=2.5 * usecond, name="mine")
+    assert mine.provenance("read_duration") == "measured"
+    assert mine.provenance("read_voltage") == device.provenance("read_voltage")
+    other = tmp_path / "other.toml"
+    other.write_text('based_on = "mine.toml"\n')
+    assert Memristor.from_file(other) == mine
+    for text, message in (
+        ('based_on = "other.toml"', "based_on goes on for 8 files"),
+        ("based_on = 3", "based_on must name a device file, got 3"),
+        ('based_on = "none.toml"', "none.toml: No such file or directory"),
+        ('based_on = "srtio3.toml"\ncolour = 1', "unknown field 'colour'"),
+    ):
+        other.write_text(text)
+        with pytest.raises(DeviceError, match=message):
+            Memristor.from_file(other)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import oracles
 import pytest
+import torch
 from brian2 import EventMonitor, NetworkOperation, prefs
 from brian2.units import DimensionMismatchError, Quantity, amp, joule, ms, volt
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.normalisation import normalise
 from mstpn.network.step_time import StepTime
+from mstpn.network.twin import STHebbLayer, TwinConfig
+from mstpn.synapses.joules import Charges
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -244,7 +247,7 @@ def test_rows_and_time_of_a_step_by_hand(device: Memristor) -> None:
     net = MSTPNNetwork(p, device, T_STEP)
     used = StepTime(net)
     # |h| = 1: rows 0 to 4 want at most 0.04, 0.03, 0.02, 0.3 and 0.5, times |z|
-    rows = []
+    rows: list[float] = []
     for x in ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.4, 0.9, 0.0], [0.0, 0.0, 0.9]):
         used.observe(net.step(np.array(x)))
         before = used.totals[1]
@@ -257,3 +260,30 @@ def test_rows_and_time_of_a_step_by_hand(device: Memristor) -> None:
     # 100 us a row, 1 us for the largest |z| = 1; at the last steps it is h that is 1
     assert found["time_max"] == pytest.approx((5 * 100e-6 + 1e-6) / 0.05)
     assert found["time_mean"] == pytest.approx((10 * 100e-6 + 3 * 1e-6) / 4 / 0.05)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_joules_of_the_training_are_those_of_the_network(limited: bool, device: Memristor) -> None:
+    p = parameters()
+    limits = replace(device.write_limits(), delta_f_max=0.06) if limited else None
+    p = replace(p, gamma=4 * p.gamma, limits=limits)
+    layer = STHebbLayer(N_FEATURES, TwinConfig(N_HIDDEN, 6, "none", 0.08, 0.92, limits)).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(p.weight))
+        layer.gamma.copy_(torch.from_numpy(p.gamma))
+        layer.bias.copy_(torch.from_numpy(p.bias))
+        layer.decay_logit.copy_(torch.logit((torch.from_numpy(p.decay) - 0.08) / 0.84))
+    x, n = frames(40), 40
+    inputs = torch.from_numpy(x)[:, None]
+    charges = Charges.of(device, T_STEP).bare()
+    ones = torch.ones(n, 1, dtype=torch.float64)
+    _, _, spent = layer.spend(inputs, layer.initial_state(1), ones, charges)
+    net = MSTPNNetwork(p, device, T_STEP)
+    for row in x:
+        net.step(row)
+    energy = {term: float(e / joule) for term, e in net.energy().items()}
+    net.step(np.zeros(N_FEATURES))  # the last step's pulses
+    energy["pulse"] = float(net.energy()["pulse"] / joule)
+    got = {term: n * float(e.detach()) for term, e in spent.joules.items()}
+    # sums of 10^4 terms whose F agree to 1e-12
+    assert got == pytest.approx(energy, rel=1e-10)

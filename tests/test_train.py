@@ -281,7 +281,7 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--energy-price", "-1"], "energy-price must be at least 0 and finite, got -1.0"),
         (
             ["--energy-price", "1", "--normalisation", "stpn"],
-            "energy-price must be 0 on cuda and with the",
+            "energy-price must be 0 on cuda",
         ),
         (["--bias-lines", "row"], "bias_lines must be one of synapse, neuron, input, block, array"),
         (["--flicker", "2"], "flicker must be in [0, 1], got 2.0"),
