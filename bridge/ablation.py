@@ -148,6 +148,6 @@ def _one_decay(checkpoint: Checkpoint, device: Memristor, decay: float) -> Check
 
 def _with_lines(checkpoint: Checkpoint, lines: Array) -> Checkpoint:
     shape = checkpoint.tensors["layer.decay"].shape
-    values = torch.from_numpy(np.array(lines, np.float32))
+    values = np.asarray(lines, np.float32)
     decay = per_synapse(checkpoint.config.bias_lines, values, shape, _n_in(checkpoint))
-    return _with(checkpoint, decay=decay.numpy().copy())
+    return _with(checkpoint, decay=decay.copy())

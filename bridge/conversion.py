@@ -3,13 +3,12 @@
 from typing import Any
 
 import numpy as np
-import torch
 from brian2.units import Quantity
 from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.checkpoint import Checkpoint, CheckpointError
-from mstpn.network.wiring import line_values, per_synapse
+from mstpn.network.wiring import line_values
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -34,11 +33,13 @@ def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParamete
     _check("layer.weight", weight, device.weight_min, device.weight_max, 0.0)
     _check("layer.decay", decay, device.decay_min, device.decay_max, rounding)
     config = checkpoint.config
-    parameters = LayerParameters(
-        *(weight, decay, gamma, bias, config.normalisation, config.limits), config.feedback
-    )
-    _check_lines(config.bias_lines, decay, parameters.n_features, rounding)
-    return parameters
+    try:
+        return LayerParameters(
+            *(weight, decay, gamma, bias, config.normalisation, config.limits),
+            *(config.feedback, config.bias_lines),
+        )
+    except ValueError as error:
+        raise CheckpointError(f"layer: {error}") from error
 
 
 def line_voltages(checkpoint: Checkpoint, device: Memristor) -> Quantity:
@@ -84,25 +85,6 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
         )
     }
     return arrays | {"limits": network.parameters.limits or WriteLimits()}
-
-
-def _check_lines(name: str, decay: NDArray[np.float64], n_features: int, rounding: float) -> None:
-    first = {
-        "synapse": decay,
-        "neuron": decay[:, :1],
-        "input": decay[:1],
-        "block": decay[:1, [0, *([n_features] if decay.shape[1] > n_features else [])]],
-        "array": decay[:1, :1],
-    }[name]
-    lines = torch.from_numpy(np.ascontiguousarray(first))
-    wanted = per_synapse(name, lines, decay.shape, n_features).numpy()
-    apart = np.abs(decay - wanted) > rounding
-    if apart.any():
-        row, column = (int(k) for k in np.argwhere(apart)[0])
-        raise CheckpointError(
-            f"layer.decay[{row}, {column}] = {decay[row, column]:.6g} must be that of its bias "
-            f"line, {wanted[row, column]:.6g}, with the bias lines {name!r}"
-        )
 
 
 def _check(name: str, value: NDArray[np.float64], low: float, high: float, slack: float) -> None:

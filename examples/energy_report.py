@@ -94,7 +94,11 @@ def play(options: argparse.Namespace, device: Memristor) -> Recording:
             device,
             parameters=held_parameters(agent.network),
             step_duration=STEP_DURATION,
-            attributes={"seed": str(options.seed), "checkpoint": options.checkpoint.name},
+            attributes={
+                "seed": str(options.seed),
+                "checkpoint": options.checkpoint.name,
+                "bias_lines": agent.network.parameters.bias_lines,
+            },
         ) as recorder,
     ):
         play_game(

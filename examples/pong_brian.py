@@ -318,7 +318,11 @@ def ledger_recorder(
             device,
             parameters=held_parameters(agent.network),
             step_duration=STEP_DURATION,
-            attributes={"seed": str(options.seed), "checkpoint": options.checkpoint.name},
+            attributes={
+                "seed": str(options.seed),
+                "checkpoint": options.checkpoint.name,
+                "bias_lines": agent.network.parameters.bias_lines,
+            },
             bias=options.bias.replace("-", " "),
             resume_at=len(state.get("actions", ())) if options.resume else None,
         )
@@ -373,7 +377,8 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, 
     spent = sum((sum(r.energy.values(), 0 * mjoule) for r in records), 0 * mjoule)
     charged = {
         "trained": "each synapse's own voltage",
-        "worst-case": "the device's largest voltage on every synapse",
+        "worst-case": "the device's largest voltage on every synapse, which is not held: F decays "
+        "as under its own",
     }[bias]
     lines += [
         "",

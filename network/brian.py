@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mstpn.network.normalisation import check_normalisation, normalise
 from mstpn.network.state import check_state
+from mstpn.network.wiring import check_bias_lines, check_one_decay_per_line
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
@@ -57,12 +58,14 @@ class LayerParameters:
         None for ideal updates.
     feedback : bool
         Whether h of the last step is part of the presynaptic vector.
+    bias_lines : str
+        Which synapses share one voltage, one of `mstpn.network.wiring.BIAS_LINES`.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a value is not finite, a weight is outside the window of the
-        limits, or the normalisation is unknown.
+        If synapses on one bias line need different Lambda, shapes disagree, a value is not finite,
+        a weight is outside the window of the limits, or the normalisation or wiring is unknown.
     """
 
     weight: NDArray[np.float64]
@@ -72,9 +75,11 @@ class LayerParameters:
     normalisation: str
     limits: WriteLimits | None = None
     feedback: bool = True
+    bias_lines: str = "synapse"
 
     def __post_init__(self) -> None:
         check_normalisation(self.normalisation)
+        check_bias_lines(self.bias_lines)
         if self.weight.ndim != 2 or self.n_features <= 0:
             least = "N" if self.feedback else "0"
             raise ValueError(f"weight must be (N, M) with M > {least}, got {self.weight.shape}")
@@ -86,6 +91,8 @@ class LayerParameters:
         for name in ("weight", "decay", "gamma", "bias"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} must be finite, got NaN or infinity")
+        rounding = 4 * float(np.finfo(np.float32).eps)
+        check_one_decay_per_line(self.bias_lines, self.decay, self.n_features, rounding)
         limits = self.limits
         if (
             limits

@@ -84,7 +84,9 @@ class Checkpoint:
         low, high = self.config.decay_min, self.config.decay_max
         state = {name: torch.from_numpy(value) for name, value in self.tensors.items()}
         n_in = _n_in(self.config, state["layer.weight"].shape)
-        decay = line_values(self.config.bias_lines, state.pop("layer.decay").double(), n_in)
+        lines = line_values(self.config.bias_lines, self.tensors["layer.decay"], n_in)
+        del state["layer.decay"]
+        decay = torch.from_numpy(lines).double()
         state["layer.decay_logit"] = torch.logit((decay - low) / max(high - low, 1e-12), eps=1e-12)
         net.to(dtype).load_state_dict(state)
         return net

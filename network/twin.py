@@ -248,7 +248,7 @@ class STHebbLayer(nn.Module):
         n_pre = n_in + n_out * config.feedback
         self.config, self.n_in = config, n_in
         self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(n_out, n_pre)))
-        lines = lines_of(config.bias_lines, n_out, n_pre, n_in)
+        lines = lines_of(config.bias_lines, (n_out, n_pre), n_in)
         self.decay_logit = nn.Parameter(torch.logit(torch.rand(lines), eps=1e-3))
         self.gamma = nn.Parameter(torch.empty(n_out, n_pre).uniform_(-0.001, 0.001))
         self.bias = nn.Parameter(torch.empty(n_out).uniform_(-1, 1) / n_out**0.5)

@@ -4,23 +4,22 @@ A crossbar holds a voltage along a row or a column, not at each crossing. `synap
 paper's form, one voltage per synapse; the others can be wired.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-__all__ = ["BIAS_LINES", "check_bias_lines", "line_values", "lines_of", "per_synapse"]
+__all__ = [
+    "BIAS_LINES",
+    "check_bias_lines",
+    "check_one_decay_per_line",
+    "line_values",
+    "lines_of",
+    "per_synapse",
+]
 
-_SHAPES: dict[str, Callable[[int, int, int], tuple[int, int]]] = {
-    "synapse": lambda n, m, _: (n, m),
-    "neuron": lambda n, _m, _: (n, 1),
-    "input": lambda _n, m, _: (1, m),
-    "block": lambda n, m, n_in: (1, 2 if m > n_in else 1),
-    "array": lambda _n, _m, _: (1, 1),
-}
-BIAS_LINES = tuple(_SHAPES)
+BIAS_LINES = ("synapse", "neuron", "input", "block", "array")
 """One voltage per synapse; per postsynaptic unit; per presynaptic unit; one for the synapses
 of the features and one for the recurrent ones; one for all."""
 
@@ -31,50 +30,91 @@ def check_bias_lines(name: str) -> None:
         raise ValueError(f"bias_lines must be one of {', '.join(BIAS_LINES)}, got {name!r}")
 
 
-def lines_of(name: str, n_out: int, n_pre: int, n_in: int) -> tuple[int, int]:
-    """Shape of the values of all lines of a layer of (n_out, n_pre) synapses.
+def lines_of(name: str, shape: Sequence[int], n_in: int) -> tuple[int, int]:
+    """Shape of the values of all lines of a layer.
 
     Parameters
     ----------
     name : str
         One of `BIAS_LINES`.
-    n_out, n_pre : int
+    shape : (int, int)
         Postsynaptic and presynaptic units.
     n_in : int
         Presynaptic units that are features; the others are recurrent.
     """
     check_bias_lines(name)
-    return _SHAPES[name](n_out, n_pre, n_in)
-
-
-def per_synapse(name: str, values: Tensor, shape: Sequence[int], n_in: int) -> Tensor:
-    """The lines' values at every synapse, of the shape (n_out, n_pre)."""
     n_out, n_pre = shape
-    if name == "block":
-        counts = torch.tensor([n_in, n_pre - n_in][: values.shape[1]], device=values.device)
-        values = values.repeat_interleave(counts, dim=1)
-    return values.expand(n_out, n_pre)
+    return {
+        "synapse": (n_out, n_pre),
+        "neuron": (n_out, 1),
+        "input": (1, n_pre),
+        "block": (1, len(_blocks(n_pre, n_in))),
+        "array": (1, 1),
+    }[name]
 
 
-def line_values(name: str, synapses: Any, n_in: int) -> Any:
-    """Mean over the synapses of each line, as `per_synapse` takes it.
+def per_synapse(name: str, values: Any, shape: Sequence[int], n_in: int) -> Any:
+    """The lines' values at every synapse.
 
     Parameters
     ----------
     name : str
-    synapses : ndarray or Tensor, (n_out, n_pre)
+    values : ndarray or Tensor
+        As `lines_of` shapes them.
+    shape, n_in
+        As for `lines_of`.
+    """
+    if name == "block":
+        blocks = _blocks(shape[1], n_in)
+        values = values[:, np.repeat(np.arange(len(blocks)), [b.stop - b.start for b in blocks])]
+    if isinstance(values, np.ndarray):
+        return np.broadcast_to(values, tuple(shape))
+    return values.expand(*shape)
+
+
+def line_values(name: str, synapses: NDArray[Any], n_in: int) -> NDArray[Any]:
+    """Mean over the synapses of each line, as `lines_of` shapes it.
+
+    Parameters
+    ----------
+    name : str
+    synapses : ndarray, (n_out, n_pre)
     n_in : int
     """
     if name == "synapse":
         return synapses
-    # in float64, where the mean of equal float32 values is that value
-    is_tensor = isinstance(synapses, Tensor)
-    synapses = synapses.double() if is_tensor else synapses.astype(np.float64)
+    exact = synapses.astype(np.float64)  # where the mean of equal float32 values is that value
     if name == "neuron":
-        return synapses.mean(1)[:, None]
+        return exact.mean(1, keepdims=True)
     if name == "input":
-        return synapses.mean(0)[None]
-    starts = (0, n_in) if name == "block" and synapses.shape[1] > n_in else (0,)
-    ends = (*starts[1:], synapses.shape[1])
-    parts = [synapses[:, low:high].mean() for low, high in zip(starts, ends, strict=True)]
-    return (torch.stack(parts) if is_tensor else np.array(parts))[None]
+        return exact.mean(0, keepdims=True)
+    blocks = _blocks(synapses.shape[1], n_in if name == "block" else 0)
+    return np.array([[exact[:, b].mean() for b in blocks]])
+
+
+def check_one_decay_per_line(
+    name: str, decay: NDArray[np.floating[Any]], n_in: int, rounding: float
+) -> None:
+    """Raise ValueError if synapses on one line need different voltages."""
+    first = {
+        "synapse": decay,
+        "neuron": decay[:, :1],
+        "input": decay[:1],
+        "block": decay[:1, [b.start for b in _blocks(decay.shape[1], n_in)]],
+        "array": decay[:1, :1],
+    }[name]
+    wanted = per_synapse(name, first, decay.shape, n_in)
+    apart = np.abs(decay - wanted) > rounding
+    if apart.any():
+        row, column = (int(k) for k in np.argwhere(apart)[0])
+        raise ValueError(
+            f"decay[{row}, {column}] = {decay[row, column]:.6g} must be that of its bias line, "
+            f"{wanted[row, column]:.6g}, with the bias lines {name!r}"
+        )
+
+
+def _blocks(n_pre: int, n_in: int) -> list[slice]:
+    """Columns of features and of recurrent synapses, if there are any."""
+    ends = [n for n in (n_in, n_pre) if n]
+    starts = [0, *ends[:-1]]
+    return [slice(a, b) for a, b in zip(starts, ends, strict=True) if b > a]

@@ -123,7 +123,7 @@ def test_synapses_of_one_line_must_need_one_voltage(tmp_path: Path, device: Memr
     decay = whole.tensors["layer.decay"].copy()
     decay[1, 5] += 0.01
     broken = replace(whole, tensors=whole.tensors | {"layer.decay": decay})
-    with pytest.raises(CheckpointError, match=r"layer\.decay\[1, 5\] = .* bias lines 'block'"):
+    with pytest.raises(CheckpointError, match=r"layer: decay\[1, 5\] = .* bias lines 'block'"):
         layer_parameters(broken, device)
 
 

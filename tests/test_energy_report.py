@@ -201,7 +201,11 @@ def test_a_game_is_played_and_kept(
     )
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "n.json").read_text())
-    assert numbers["attributes"] == {"seed": "1003", "checkpoint": "pong.safetensors"}
+    assert numbers["attributes"] == {
+        "seed": "1003",
+        "checkpoint": "pong.safetensors",
+        "bias_lines": "block",
+    }
     assert numbers["synapses"] == 169_984
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         *(f"{name}.png" for name in FIGURES),

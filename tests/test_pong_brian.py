@@ -83,7 +83,11 @@ def test_a_whole_game_on_the_shipped_checkpoint(numbers: oracles.Device, tmp_pat
 def check_ledger(path: Path, game: dict[str, Any], d: oracles.Device) -> None:
     recording = load_recording(path)
     assert recording.n_frames == game["decisions"]
-    assert recording.attributes == {"seed": "1001", "checkpoint": DEFAULT_CHECKPOINT.name}
+    assert recording.attributes == {
+        "seed": "1001",
+        "checkpoint": DEFAULT_CHECKPOINT.name,
+        "bias_lines": "block",
+    }
     events = int(recording.event_count.sum())
     # 12 numbers a synapse, 10 bytes an event, 0.7 kB a frame; and the file's own structure
     assert path.stat().st_size < 96 * 169_984 + 10 * events + 800 * recording.n_frames + 2e5
