@@ -92,7 +92,7 @@ class Trainer:
         self.optimiser = adam(
             self.learner, o.learning_rate, epsilon=1e-5, decay_rate=o.decay_learning_rate
         )
-        self.start = self._layer_parameters()
+        self.start = self.net.layer.learned()
         self.step = 0
         self.returns: deque[float] = deque(maxlen=100)
         self.best = -np.inf
@@ -184,7 +184,7 @@ class Trainer:
             "mean_return_last_100": self.mean_return() if self.returns else None,
             "best": self.best if np.isfinite(self.best) else None,
             "folder": str(self.folder),
-        }
+        } | self.net.layer.moved(self.start)
 
     @torch.no_grad()
     def _collect(self) -> Rollout:
@@ -290,23 +290,10 @@ class Trainer:
         """Of the last 100 games of the sampled policy; NaN before the first one ended."""
         return float(np.mean(self.returns)) if self.returns else float("nan")
 
-    @torch.no_grad()
-    def _layer_parameters(self) -> dict[str, Tensor]:
-        layer = self.net.layer
-        values = {"weight": layer.weight, "decay": layer.decay_lines, "gamma": layer.gamma}
-        return {name: value.detach().clone() for name, value in values.items()}
-
-    def moved(self) -> dict[str, float]:
-        """Root mean square of how far W, Lambda and Gamma are from their start."""
-        return {
-            f"{name}_moved": float((value - self.start[name]).square().mean().sqrt())
-            for name, value in self._layer_parameters().items()
-        }
-
     def _log(self, record: dict[str, float]) -> None:
         numbers = {"seconds": round(self.elapsed, 1), "mean_return": round(self.mean_return(), 3)}
         decay = self.net.layer.decay.detach()
-        record |= self.moved() | {
+        record |= self.net.layer.moved(self.start) | {
             "decay_first": float(decay[0, 0]),
             "decay_last": float(decay[0, -1]),
         }
@@ -346,7 +333,7 @@ class Trainer:
             "seconds": self.elapsed,
             "mean_return_last_100": self.mean_return(),
             "initial": self.initial,
-            "moved": self.moved(),
+            "moved": self.net.layer.moved(self.start),
         } | self._initial_lines()
 
     def _initial_lines(self) -> dict[str, Any]:
@@ -451,10 +438,14 @@ def main(arguments: list[str] | None = None) -> None:
             atomic_write(Path(options.json), json.dumps(summary, indent=1).encode())
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    moved = ", ".join(
+        f"{symbol} {summary[f'{name}_moved']:.2g}"
+        for symbol, name in (("W", "weight"), ("Lambda", "decay"), ("Gamma", "gamma"))
+    )
     print(
         f"{'finished' if summary['finished'] else 'stopped'} after {summary['steps']:,} steps and "
         f"{summary['seconds'] / 60:.1f} min, {len(trainer.returns)} last games: mean return "
-        f"{trainer.mean_return():+.2f}; weights in {summary['folder']}"
+        f"{trainer.mean_return():+.2f}; moved (rms): {moved}; weights in {summary['folder']}"
     )
 
 

@@ -100,6 +100,7 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: 1 - k / options.steps)
     generator = sequence_generator(options.seed, "training")
     kept_apart = draw_sequences(options, _N_VALIDATION, "validation")
+    start = net.layer.learned()
     curve: list[RetrievalPoint] = []
     started = time.process_time()
     try:
@@ -121,6 +122,7 @@ def train(
             point = RetrievalPoint(options.decay_min, options.decay_max, step, seconds, *found)
             if all(point.loss < earlier.loss for earlier in curve):
                 training = {"command": command, "options": asdict(options)} | asdict(point)
+                training |= net.layer.moved(start)
                 save_checkpoint(net, path, training)
             curve.append(point)
             on_update(point)

@@ -12,6 +12,7 @@ former instead: with n the Euclidean norm of each row of W + F, the sum and F ar
 by it, ``h = tanh((W + F) z / n + b)`` and ``F(t+1) = Lambda * F / n + Gamma * h z^T``.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -263,6 +264,19 @@ class STHebbLayer(nn.Module):
         """Lambda per bias line, as `mstpn.network.wiring.lines_of` shapes them."""
         low, high = self.config.decay_min, self.config.decay_max
         return low + (high - low) * torch.sigmoid(self.decay_logit)
+
+    @torch.no_grad()
+    def learned(self) -> dict[str, Tensor]:
+        """W, Lambda (of the lines) and Gamma as they are now, copies."""
+        values = {"weight": self.weight, "decay": self.decay_lines, "gamma": self.gamma}
+        return {name: value.detach().clone() for name, value in values.items()}
+
+    def moved(self, start: Mapping[str, Tensor]) -> dict[str, float]:
+        """Root mean square of how far each is from what `learned` was at the start."""
+        return {
+            f"{name}_moved": float((value - start[name]).square().mean().sqrt())
+            for name, value in self.learned().items()
+        }
 
     def initial_state(self, n_batch: int) -> State:
         """Zero h and F, for the devices that the layer is on."""
