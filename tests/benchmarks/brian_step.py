@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from mstpn.network.frames import STEP_DURATION
 from mstpn.network.normalisation import NORM_FLOOR
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
 
 BLOCK = 20
 """Frames of one form before the next has its turn."""
@@ -176,9 +178,9 @@ def forms(
 ) -> dict[str, Step]:
     """Every form, by name; those of Brian2 compiled for the target in their name."""
 
-    def network(target: Target) -> MSTPNNetwork:
+    def network(target: Target, limits: WriteLimits | None = p.limits) -> MSTPNNetwork:
         use_target(target)
-        made = MSTPNNetwork(p, device, STEP_DURATION)
+        made = MSTPNNetwork(replace(p, limits=limits), device, STEP_DURATION)
         made.step(np.zeros(p.n_features))
         made.reset()
         return made
@@ -186,6 +188,7 @@ def forms(
     recorded = network("cython")
     found: dict[str, Step] = {
         "Brian2": network("cython").step,
+        "Brian2, ideal updates": network("cython", None).step,
         "Brian2, recorded": recording(recorded, recorder(**held_parameters(recorded))),
         "Brian2, NumPy target": network("numpy").step,
     }

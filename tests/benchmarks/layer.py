@@ -32,13 +32,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fused layer against eager layer.")
     parser.add_argument("--n-envs", type=int, default=16)
     parser.add_argument("--rollout-length", type=int, default=64)
+    parser.add_argument("--active", type=float, default=1.0, help="share of the inputs that are")
     options = parser.parse_args()
     keep_freed_memory()
     torch.manual_seed(0)
     layer = STHebbLayer(FrontEnd.n_features, TwinConfig(64, 6, "none", 0.08, 0.92))
-    x = torch.rand(options.rollout_length, options.n_envs, FrontEnd.n_features).requires_grad_()
+    shape = (options.rollout_length, options.n_envs, FrontEnd.n_features)
+    x = (torch.rand(shape) * (torch.rand(shape) < options.active)).requires_grad_()
     n = options.rollout_length * options.n_envs
-    print(f"{options.n_envs} sequences of {options.rollout_length} steps, float32")
+    print(
+        f"{options.n_envs} sequences of {options.rollout_length} steps, "
+        f"{options.active:.0%} of the inputs active, float32"
+    )
     times = {}
     for name, fused, repeats in (("fused", True, 4), ("eager", False, 2)):
         times[name] = seconds(layer, x, fused=fused, repeats=repeats)

@@ -1,6 +1,8 @@
 """The whole trainer with the fused layer against the eager one, and where its time goes.
 
 python tests/benchmarks/trainer.py --updates 3
+
+Options that it does not know are those of the training.
 """
 
 import argparse
@@ -14,7 +16,8 @@ from unittest import mock
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from mstpn.network.options import Options
+from mstpn.network.fused import FusedStepper
+from mstpn.network.options import parse_options
 from mstpn.network.train import Trainer
 from mstpn.network.twin import FrontEnd, STHebbLayer
 
@@ -57,7 +60,8 @@ def shares(trainer: Trainer) -> dict[str, float]:
     with (
         mock.patch.object(trainer, "_act", labelled("environment", trainer._act)),
         mock.patch.object(FrontEnd, "forward", labelled("front-end", FrontEnd.forward)),
-        mock.patch.object(STHebbLayer, "forward", labelled("layer", STHebbLayer.forward)),
+        mock.patch.object(STHebbLayer, "spend", labelled("layer", STHebbLayer.spend)),
+        mock.patch.object(FusedStepper, "step", labelled("layer", FusedStepper.step)),
         profile(activities=[ProfilerActivity.CPU]) as profiled,
     ):
         started = time.perf_counter()
@@ -83,12 +87,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Trainer with fused against eager layer.")
     parser.add_argument("--updates", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="PATH")
-    arguments = parser.parse_args()
+    arguments, rest = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(Options(out=folder))
+        trainer = Trainer(parse_options([*rest, "--out", folder])[0])
         rates = {"fused": agent_steps_per_second(trainer, arguments.updates)}
         parts = shares(trainer)
-        with mock.patch.object(STHebbLayer, "forward", eager):
+        trainer.charges = None  # the kernel alone counts joules
+        with (
+            mock.patch.object(STHebbLayer, "forward", eager),
+            mock.patch.object(STHebbLayer, "_has_kernel", False),
+        ):
             rates["eager"] = agent_steps_per_second(trainer, 1)
     for name, rate in rates.items():
         print(f"{name}: {rate:6.1f} agent steps/s")
