@@ -13,7 +13,6 @@ curve continue; the games start anew, from seeds that follow from the seed and t
 """
 
 import copy
-import ctypes
 import json
 import signal
 import time
@@ -37,6 +36,7 @@ from mstpn.network.checkpoint import (
 )
 from mstpn.network.evaluate import evaluate, pong_environments
 from mstpn.network.frames import STEP_DURATION, Flicker
+from mstpn.network.memory import keep_freed_memory
 from mstpn.network.optimiser import adam
 from mstpn.network.options import MAY_CHANGE, SPREADS, Options, parse_options
 from mstpn.network.positions import PositionHead, distance
@@ -47,7 +47,7 @@ from mstpn.synapses.files import one_line
 from mstpn.synapses.joules import Charges
 from mstpn.synapses.nonidealities import Nonidealities
 
-__all__ = ["Trainer", "keep_freed_memory", "main"]
+__all__ = ["Trainer", "main"]
 
 
 class Trainer:
@@ -414,17 +414,6 @@ class Trainer:
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.copy()).to(self.device)
-
-
-def keep_freed_memory() -> None:
-    """Let glibc reuse freed blocks: fresh pages cost more than the arithmetic on them."""
-    m_trim_threshold, m_mmap_max = -1, -4
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-    except OSError:
-        return
-    libc.mallopt(m_mmap_max, 0)
-    libc.mallopt(m_trim_threshold, 2**31 - 1)
 
 
 def main(arguments: list[str] | None = None) -> None:

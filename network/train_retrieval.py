@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mstpn.network.checkpoint import save_checkpoint
+from mstpn.network.memory import keep_freed_memory
 from mstpn.network.optimiser import adam
 from mstpn.network.retrieval import Associator, RetrievalOptions
 
@@ -94,6 +95,7 @@ def train(
     list of RetrievalPoint
         The learning curve.
     """
+    keep_freed_memory()
     torch.manual_seed(options.seed)
     net = Associator(options)
     optimiser = adam(net, options.learning_rate)

@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from mstpn.network.train import keep_freed_memory
+from mstpn.network.memory import keep_freed_memory
 from mstpn.network.twin import FrontEnd, State, STHebbLayer, TwinConfig
 
 
