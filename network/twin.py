@@ -44,6 +44,8 @@ __all__ = [
 
 _UNLIMITED = WriteLimits()
 _LARGEST_SIZE = 2**14
+_SMALLEST_DECAY = 1e-30
+"""Where the logarithm of a Lambda of 0, that of an agent without memory, is taken instead."""
 
 
 @dataclass(frozen=True)
@@ -440,7 +442,7 @@ class STHebbLayer(nn.Module):
             `Charges.bare`.
         """
         voltage = self.bias_voltage(charges)
-        decay = self.held[1]
+        decay = self.held[1].clamp_min(_SMALLEST_DECAY)
         held = voltage**2 * mean_share(decay, torch.log)
         h, trace, pulse, read, held_sum, rows = self._recursion(
             x, state, keep, noise, charges, held
@@ -456,7 +458,7 @@ class STHebbLayer(nn.Module):
 
     def bias_voltage(self, charges: Charges) -> Tensor:
         """Voltage held on every synapse, in volt, (N, M)."""
-        voltage = charges.bias_voltage(self.decay, torch.log)
+        voltage = charges.bias_voltage(self.decay.clamp_min(_SMALLEST_DECAY), torch.log)
         return voltage.clamp(charges.voltage_min, charges.voltage_max)
 
     def stepper(self, state: State, noise: CycleNoise | None = None) -> "Stepper":

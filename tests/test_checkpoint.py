@@ -11,7 +11,7 @@ import torch
 from brian2.units import nsiemens, volt
 from safetensors.numpy import load_file, save_file
 
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT, FRUGAL_CHECKPOINT, STICKY_CHECKPOINT
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import bias_voltages, conductances, layer_parameters
 from mstpn.network.checkpoint import (
     CheckpointError,
@@ -161,7 +161,7 @@ def test_values_outside_the_device_are_refused_by_name(path: Path, device: Memri
         layer_parameters(checkpoint, device)
 
 
-@pytest.mark.parametrize("shipped", [DEFAULT_CHECKPOINT, STICKY_CHECKPOINT, FRUGAL_CHECKPOINT])
+@pytest.mark.parametrize("shipped", [DEFAULT_CHECKPOINT])
 def test_shipped_checkpoints_fit_the_device(shipped: Path, device: Memristor) -> None:
     checkpoint = load_checkpoint(shipped)
     p = layer_parameters(checkpoint, device)

@@ -2,13 +2,8 @@
 
 from pathlib import Path
 
-__all__ = ["DEFAULT_CHECKPOINT", "FRUGAL_CHECKPOINT", "STICKY_CHECKPOINT"]
+__all__ = ["DEFAULT_CHECKPOINT"]
 
 DEFAULT_CHECKPOINT = Path(__file__).with_name("pong.safetensors")
-"""Pong, trained under the device's limits; `pong.json` beside it says how."""
-
-STICKY_CHECKPOINT = Path(__file__).with_name("pong_sticky.safetensors")
-"""Pong with sticky actions, under which it keeps winning."""
-
-FRUGAL_CHECKPOINT = Path(__file__).with_name("pong_frugal.safetensors")
-"""Pong with sticky actions, every Lambda near 0.1, where the device needs hardly a bias."""
+"""Pong with sticky actions, within the device's limits, on two bias lines; `pong.json` beside it
+says how it was trained."""
