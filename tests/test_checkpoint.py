@@ -169,3 +169,37 @@ def test_shipped_checkpoints_fit_the_device(shipped: Path, device: Memristor) ->
     assert checkpoint.config.decay_min == device.decay_min
     assert checkpoint.config.decay_max == device.decay_max
     assert "mstpn.network.train" in checkpoint.metadata["training"]["command"]
+
+
+def test_a_checkpoint_of_version_0_1_is_the_ideal_agent_that_it_was(tmp_path: Path) -> None:
+    net = MSTPN(TwinConfig(3, 6, "none", 0.08, 0.92))
+    path = tmp_path / "old.safetensors"
+    save_checkpoint(net, path, {})
+    metadata = json.loads(path.with_suffix(".json").read_text())
+    for name in ("bias_lines", "feedback"):  # which it did not know
+        del metadata["config"][name]
+    path.with_suffix(".json").write_text(json.dumps(metadata))
+    config = load_checkpoint(path).config
+    assert config == net.config
+    assert (config.limits, config.bias_lines, config.feedback) == (None, "synapse", True)
+    for field, value in (("bias_lines", "row"), ("feedback", 1)):
+        metadata["config"][field] = value
+        path.with_suffix(".json").write_text(json.dumps(metadata))
+        with pytest.raises(CheckpointError, match=f"config: {field} must be"):
+            load_checkpoint(path)
+        del metadata["config"][field]
+
+
+@pytest.mark.parametrize("bias_lines", ["synapse", "neuron", "input", "block", "array"])
+@pytest.mark.parametrize("feedback", [True, False])
+def test_lambda_of_the_lines_comes_back(tmp_path: Path, bias_lines: str, feedback: bool) -> None:
+    net = MSTPN(TwinConfig(3, 6, "none", 0.08, 0.92, None, bias_lines, feedback))
+    path = tmp_path / "lines.safetensors"
+    save_checkpoint(net, path, {})
+    stored = load_file(path)["layer.decay"]
+    assert stored.shape == net.layer.weight.shape
+    np.testing.assert_array_equal(stored, net.layer.decay.detach().numpy())
+    back = load_checkpoint(path).twin()
+    assert back.config == net.config
+    # logit and sigmoid in float32
+    torch.testing.assert_close(back.layer.decay_lines, net.layer.decay_lines, rtol=0, atol=2e-7)

@@ -13,7 +13,7 @@
 # joule is then counted from what was recorded: by term, by frame, by synapse, at the voltages
 # that the synapses need or at the largest one, and against GPUs.
 #
-# A whole game takes some 20 s to play and goes through the same code: `python
+# A whole game takes a few seconds to play and goes through the same code: `python
 # examples/energy_report.py --out report` writes it as a page.
 
 # %%
