@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -196,8 +197,10 @@ def main(arguments: list[str] | None = None) -> int:
             processes=options.processes,
         )
         figure = options.figure or options.out.with_suffix(".png")
+        counts = sorted(Counter(g.ablation for g in games).values())
+        span = "-".join(dict.fromkeys(str(n) for n in (counts[0], counts[-1])))
         title = (
-            f"{options.checkpoint.name}, {options.games} games each, sticky {options.sticky:g}, "
+            f"{options.checkpoint.name}, {span} games each, sticky {options.sticky:g}, "
             f"flicker {options.flicker:g}; bars: standard deviation"
         )
         games.sort(key=lambda g: names.index(g.ablation) if g.ablation in names else len(names))
