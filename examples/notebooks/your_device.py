@@ -180,7 +180,7 @@ table.add_suffix(" (mJ)")
 # ## Which constant to measure first
 #
 # Each constant doubled, one at a time, all else as it is. Most of the energy is the bias on the
-# offset conductance; $\kappa$ hardly counts, since positive and negative weights balance.
+# offset conductance and about a fifth the pulses; reads hardly count.
 
 # %%
 device = devices["SrTiO₃"]
