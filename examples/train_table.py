@@ -29,7 +29,6 @@ from brian2.units import joule, volt
 
 from mstpn.analysis.recording import Recorder
 from mstpn.analysis.trained import TrainedAgent, draw_trained
-from mstpn.analysis.uncertainty import monte_carlo
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.conversion import held_parameters, line_voltages
 from mstpn.bridge.grid import play_missing
@@ -39,8 +38,7 @@ from mstpn.network.checkpoint import atomic_write, load_checkpoint
 from mstpn.network.codegen import Target, use_target
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.options import Options, parse_options
-from mstpn.network.train import Trainer
-from mstpn.synapses.command_line import Parser, exit_status, integer
+from mstpn.synapses.command_line import Parser, exit_status, integer, need_extra
 from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.tidy import csv_text
@@ -121,6 +119,8 @@ def training_options(options: argparse.Namespace) -> dict[str, Options]:
 
 def train(options: Options) -> None:
     """Train an agent, or what is left of its training."""
+    from mstpn.network.train import Trainer
+
     trainer = Trainer(options)
     if trainer.step < options.total_steps:
         trainer.run()
@@ -146,6 +146,8 @@ def play(cell: Cell, agents: dict[str, Options], target: Target, inputs: str) ->
 
 def interval(options: Options, seed: int) -> tuple[float, float]:
     """2.5 % and 97.5 % of a game's energy over its own, over the assumed constants' ranges."""
+    from mstpn.analysis.uncertainty import monte_carlo
+
     device = options.memristor_model
     checkpoint = load_checkpoint(Path(options.out, "last.safetensors"))
     agent = BrianAgent(checkpoint, device, STEP_DURATION)
@@ -223,6 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
 
     def work() -> None:
+        need_extra("train,analysis", "numba", "tensorboard", "xarray")
         use_target(options.target)
         name, agents = options.vary[0], training_options(options)
         for value in agents:

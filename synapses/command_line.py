@@ -1,12 +1,13 @@
 """What the package's programs have in common: argument types, and errors that are one line."""
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "exit_status", "integer", "positive", "probability", "writable"]
+__all__ = ["Parser", "exit_status", "integer", "need_extra", "positive", "probability", "writable"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,6 +44,13 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
         print(f"{program}: {stopped}", file=sys.stderr)
         return 130
     return 0
+
+
+def need_extra(extra: str, *modules: str) -> None:
+    """Raise ValueError, which names the extra, if one of the modules is not installed."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise ValueError(f"needs pip install 'mstpn[{extra}]': no module named {module!r}")
 
 
 def integer(lowest: int) -> Any:

@@ -104,3 +104,16 @@ def test_bad_input_ends_with_one_line_and_status_2(
     words = [*arguments, "--out", str(tmp_path / "runs"), *TRAINING]
     assert message in scripts.refusal(example, words, capsys)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_extra_is_named(
+    example: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "numba" else name)
+    words = ["--vary", "energy-price=0", "--out", str(tmp_path / "runs"), *TRAINING]
+    said = scripts.refusal(example, words, capsys)
+    assert "needs pip install 'mstpn[train,analysis]': no module named 'numba'" in said
+    assert not list(tmp_path.iterdir())
