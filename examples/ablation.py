@@ -186,6 +186,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         Nonidealities.parse(options.nonideal)
         names = possible(options, checkpoint, device)
+        if not names:
+            raise ValueError("this agent has nothing of what was to be taken away")
         games = play_missing(
             [Cell(name, options.seed + k) for k in range(options.games) for name in names],
             partial(play, options=options),

@@ -197,6 +197,17 @@ def test_bad_input_ends_with_one_line_and_status_2(
     assert not list(tmp_path.iterdir())
 
 
+def test_an_agent_with_nothing_to_take_away_is_refused_in_two_lines(
+    tmp_path: Path, device: Memristor, example: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent(tmp_path, "array", device)
+    words = ["--checkpoint", str(tmp_path / "array.safetensors"), "--only", "shuffled Lambda"]
+    assert example.main([*words, "--out", str(tmp_path / "games.csv"), "--target", "numpy"]) == 2
+    why, refusal = capsys.readouterr().err.splitlines()
+    assert why == "left out: shuffled: one bias line has no other to exchange its Lambda with"
+    assert refusal == "ablation.py: this agent has nothing of what was to be taken away"
+
+
 def test_all_ablations_have_a_name_a_person_reads() -> None:
     assert next(iter(ABLATIONS)) == "as it is"
     assert all(len(name) <= 18 for name in ABLATIONS)
