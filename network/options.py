@@ -79,6 +79,13 @@ class Options:
     pixel_zero: float = _option(0.0, "grey level that the front-end takes for 0")
     pixel_unit: float = _option(255.0, "grey levels that the front-end takes for 1")
 
+    contrast_only: bool = _option(
+        False, "kernels of the first convolution sum to 0: a blank frame is as empty as the field"
+    )
+    lit_channels: int = _option(
+        0, "channels of the second convolution that begin active everywhere, on blank frames too"
+    )
+
     n_hidden: int = _option(64, "units of the m-STPN layer")
     normalisation: str = _option(
         "none", "of the presynaptic vector, none or l2; or stpn: of W + F, as published there"
@@ -121,7 +128,7 @@ class Options:
             *("n_hidden", "evaluation_games"),
         ):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("seed", "evaluation_steps"):
+        for name in ("seed", "evaluation_steps", "lit_channels"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in (
             *("learning_rate", "decay_learning_rate", "gradient_clip", "pixel_unit"),

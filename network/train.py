@@ -49,6 +49,9 @@ from mstpn.synapses.nonidealities import Nonidealities
 
 __all__ = ["Trainer", "main"]
 
+_LIT = 0.1
+"""Bias of a channel that begins active everywhere: some ten times a mean feature of Pong."""
+
 
 class Trainer:
     """Recurrent PPO or A2C; `run` is the whole training.
@@ -141,6 +144,9 @@ class Trainer:
         if o.initial_decay and not o.resume:
             share = (o.initial_decay - o.decay_min) / (o.decay_max - o.decay_min)
             layer.decay_logit.fill_(float(np.log(share / (1 - share))))
+        self.net.front_end.conv2.bias[: 0 if o.resume else o.lit_channels] = _LIT  # type: ignore[index]
+        if o.contrast_only:
+            self.net.front_end.drop_brightness()
         if not o.initial and not o.resume:
             layer.gamma.mul_(o.initial_gamma / 0.001)
         if o.no_memory:
@@ -262,11 +268,17 @@ class Trainer:
                 total_loss(terms, o, progress).backward()
                 nn.utils.clip_grad_norm_(self.learner.parameters(), o.gradient_clip)
                 self.optimiser.step()
-                with torch.no_grad():
-                    self.net.layer.weight.clamp_(o.weight_min, o.weight_max)
+                self._keep_in_range()
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
         return {name: total / (n_epochs * n_parts) for name, total in sums.items()}
+
+    @torch.no_grad()
+    def _keep_in_range(self) -> None:
+        o = self.options
+        self.net.layer.weight.clamp_(o.weight_min, o.weight_max)
+        if o.contrast_only:
+            self.net.front_end.drop_brightness()
 
     @torch.no_grad()
     def _limited(self, rollout: Rollout) -> dict[str, float]:

@@ -218,6 +218,12 @@ class FrontEnd(nn.Module):
         return functional.relu(self.conv2(x)).flatten(1)
 
     @torch.no_grad()
+    def drop_brightness(self) -> None:
+        """Let each kernel of the first convolution sum to 0: uniform frames are all alike then."""
+        weight = self.conv1.weight
+        weight.sub_(weight.mean((1, 2, 3), keepdim=True))
+
+    @torch.no_grad()
     def rescale(self, pixels: PixelScale) -> None:
         """Take grey levels on another scale, with parameters that give the same features."""
         weight, bias = self.conv1.weight.double(), self.conv1.bias.double()  # type: ignore[union-attr]

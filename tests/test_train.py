@@ -355,6 +355,19 @@ def test_one_thread_asked_for_is_one_thread_used(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "1 1"
 
 
+def test_contrast_alone_is_seen_and_some_channels_are_lit(tmp_path: Path) -> None:
+    run(tmp_path, "--total-steps", "32", "--contrast-only", "--lit-channels", "2")
+    saved = load_file(tmp_path / "last.safetensors")
+    kernels = saved["front_end.conv1.weight"]
+    # sums of 64 float32 of about 0.1
+    np.testing.assert_allclose(kernels.sum((1, 2, 3)), 0, rtol=0, atol=2e-6)
+    assert abs(kernels).max() > 0.01
+    bias = saved["front_end.conv2.bias"]
+    # a few updates of 4e-4 away from their start
+    np.testing.assert_allclose(bias[:2], 0.1, atol=0.02)
+    np.testing.assert_allclose(bias[2:], 0, atol=0.02)
+
+
 def test_tracking_penalty_ends_with_the_training(tmp_path: Path) -> None:
     arguments = ["--out", str(tmp_path), *TINY, "--total-steps", "64"]
     options, _ = parse_options([*arguments, "--tracking-penalty", "0.5"])

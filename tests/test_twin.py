@@ -340,6 +340,23 @@ def test_front_end_equals_plain_convolutions() -> None:
     torch.testing.assert_close(front_end(frames), x, rtol=0, atol=1e-13)
 
 
+def test_without_brightness_every_uniform_frame_is_the_same() -> None:
+    torch.manual_seed(3)
+    front_end = FrontEnd().double()
+    front_end.drop_brightness()
+    with torch.no_grad():
+        front_end.conv2.bias.uniform_(-0.1, 0.1)
+    levels = torch.tensor([0, 87, 255], dtype=torch.uint8)
+    features = front_end(levels[:, None, None].expand(3, 84, 84)).detach()
+    # the kernels' sums of 64 numbers of about 0.1 are 0 but for rounding
+    torch.testing.assert_close(features[1:], features[:1].expand(2, -1), rtol=0, atol=1e-13)
+    expected = functional.relu(front_end.conv2.bias)[:, None].expand(32, 81).reshape(-1)
+    torch.testing.assert_close(features[0], expected, rtol=0, atol=1e-13)
+    spot = torch.full((1, 84, 84), 87, dtype=torch.uint8)
+    spot[0, 40:42, 40:43] = 236
+    assert (front_end(spot) - features[:1]).abs().max() > 1e-3
+
+
 def test_lambda_stays_in_the_range_however_large_the_logit() -> None:
     made = layer()
     with torch.no_grad():
