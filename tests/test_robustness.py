@@ -133,7 +133,7 @@ def test_lines_are_the_means_and_bands_the_range(device: Memristor) -> None:
 
 def test_the_shipped_table_has_every_level_of_the_default_grid(example: ModuleType) -> None:
     games = read_rows(SHIPPED, Game)
-    options = example.parse_arguments(["--games", "3"])
+    options = example.parse_arguments(["--games", "3", "--sticky", "0.25"])
     assert {(g.nonideality, g.level, g.seed) for g in games} >= set(example.grid(options))
     assert {g.inputs for g in games} == {example.digest(options)}
     assert all(-21 <= g.score <= 21 and g.score.is_integer() for g in games)

@@ -344,13 +344,15 @@ def test_without_brightness_every_uniform_frame_is_the_same() -> None:
     torch.manual_seed(3)
     front_end = FrontEnd().double()
     front_end.drop_brightness()
+    bias = front_end.conv2.bias
+    assert bias is not None
     with torch.no_grad():
-        front_end.conv2.bias.uniform_(-0.1, 0.1)
+        bias.uniform_(-0.1, 0.1)
     levels = torch.tensor([0, 87, 255], dtype=torch.uint8)
     features = front_end(levels[:, None, None].expand(3, 84, 84)).detach()
     # the kernels' sums of 64 numbers of about 0.1 are 0 but for rounding
     torch.testing.assert_close(features[1:], features[:1].expand(2, -1), rtol=0, atol=1e-13)
-    expected = functional.relu(front_end.conv2.bias)[:, None].expand(32, 81).reshape(-1)
+    expected = functional.relu(bias)[:, None].expand(32, 81).reshape(-1)
     torch.testing.assert_close(features[0], expected, rtol=0, atol=1e-13)
     spot = torch.full((1, 84, 84), 87, dtype=torch.uint8)
     spot[0, 40:42, 40:43] = 236
