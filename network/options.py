@@ -80,10 +80,10 @@ class Options:
     pixel_unit: float = _option(255.0, "grey levels that the front-end takes for 1")
 
     contrast_only: bool = _option(
-        False, "kernels of the first convolution sum to 0: a blank frame is as empty as the field"
+        False, "features answer to contrast alone: a blank frame is as silent as the empty field"
     )
     lit_channels: int = _option(
-        0, "channels of the second convolution that begin active everywhere, on blank frames too"
+        0, "channels of the second convolution that are active on blank frames too, to begin with"
     )
 
     n_hidden: int = _option(64, "units of the m-STPN layer")

@@ -49,8 +49,8 @@ from mstpn.synapses.nonidealities import Nonidealities
 
 __all__ = ["Trainer", "main"]
 
-_LIT = 0.1
-"""Bias of a channel that begins active everywhere: some ten times a mean feature of Pong."""
+_LIT = 0.5
+"""Bias of a channel that begins active everywhere: of the size of features where something is."""
 
 
 class Trainer:
@@ -146,7 +146,7 @@ class Trainer:
             layer.decay_logit.fill_(float(np.log(share / (1 - share))))
         self.net.front_end.conv2.bias[: 0 if o.resume else o.lit_channels] = _LIT  # type: ignore[index]
         if o.contrast_only:
-            self.net.front_end.drop_brightness()
+            self.net.front_end.see_contrast_only(o.lit_channels)
         if not o.initial and not o.resume:
             layer.gamma.mul_(o.initial_gamma / 0.001)
         if o.no_memory:
@@ -278,7 +278,7 @@ class Trainer:
         o = self.options
         self.net.layer.weight.clamp_(o.weight_min, o.weight_max)
         if o.contrast_only:
-            self.net.front_end.drop_brightness()
+            self.net.front_end.see_contrast_only(o.lit_channels)
 
     @torch.no_grad()
     def _limited(self, rollout: Rollout) -> dict[str, float]:

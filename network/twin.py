@@ -218,10 +218,21 @@ class FrontEnd(nn.Module):
         return functional.relu(self.conv2(x)).flatten(1)
 
     @torch.no_grad()
-    def drop_brightness(self) -> None:
-        """Let each kernel of the first convolution sum to 0: uniform frames are all alike then."""
+    def see_contrast_only(self, n_lit: int = 0) -> None:
+        """Move the parameters to where a uniform frame, of whatever level, has no active feature.
+
+        Each kernel of the first convolution sums to 0, and no bias is positive.
+
+        Parameters
+        ----------
+        n_lit : int
+            The first channels of the second convolution, whose biases stay: they may be active
+            everywhere, on uniform frames too.
+        """
         weight = self.conv1.weight
         weight.sub_(weight.mean((1, 2, 3), keepdim=True))
+        self.conv1.bias.clamp_(max=0)  # type: ignore[union-attr]
+        self.conv2.bias[n_lit:].clamp_(max=0)  # type: ignore[index]
 
     @torch.no_grad()
     def rescale(self, pixels: PixelScale) -> None:

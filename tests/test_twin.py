@@ -340,20 +340,23 @@ def test_front_end_equals_plain_convolutions() -> None:
     torch.testing.assert_close(front_end(frames), x, rtol=0, atol=1e-13)
 
 
-def test_without_brightness_every_uniform_frame_is_the_same() -> None:
+def test_contrast_alone_leaves_uniform_frames_silent_but_for_lit_channels() -> None:
     torch.manual_seed(3)
     front_end = FrontEnd().double()
-    front_end.drop_brightness()
-    bias = front_end.conv2.bias
-    assert bias is not None
+    one, two = front_end.conv1.bias, front_end.conv2.bias
+    assert one is not None
+    assert two is not None
     with torch.no_grad():
-        bias.uniform_(-0.1, 0.1)
+        one.uniform_(-0.1, 0.1)
+        two.uniform_(0.05, 0.1)
+    lit = two[:2].detach().clone()
+    front_end.see_contrast_only(2)
     levels = torch.tensor([0, 87, 255], dtype=torch.uint8)
     features = front_end(levels[:, None, None].expand(3, 84, 84)).detach()
+    expected = torch.zeros(32, 81, dtype=torch.float64)
+    expected[:2] = lit[:, None]
     # the kernels' sums of 64 numbers of about 0.1 are 0 but for rounding
-    torch.testing.assert_close(features[1:], features[:1].expand(2, -1), rtol=0, atol=1e-13)
-    expected = functional.relu(bias)[:, None].expand(32, 81).reshape(-1)
-    torch.testing.assert_close(features[0], expected, rtol=0, atol=1e-13)
+    torch.testing.assert_close(features, expected.reshape(1, -1).expand(3, -1), rtol=0, atol=1e-13)
     spot = torch.full((1, 84, 84), 87, dtype=torch.uint8)
     spot[0, 40:42, 40:43] = 236
     assert (front_end(spot) - features[:1]).abs().max() > 1e-3
