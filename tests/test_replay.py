@@ -145,7 +145,7 @@ def test_the_sweep_moves_the_bias_energy_as_it_must(tmp_path: Path, device: Memr
         (["--constant", "bias_power"], "one of the arguments --values --range is required"),
         (["--constant", "bias_power", "--range", "1:2"], "must be LOW:HIGH:N with N > 0"),
         (["--constant", "bias_power", "--values", "-1"], "bias_power must be positive, got"),
-        (["--constant", "bias_voltage_max", "--values", "0.5"], "bias_voltage must lie in [0. V"),
+        (["--constant", "bias_voltage_max", "--values", "0.17"], "bias_voltage must lie in [0. V"),
         (["--constant", "read_voltage", "--values", "1"], "features must have shape (T, 2592)"),
     ],
 )
