@@ -8,6 +8,7 @@ from typing import Any
 from brian2.units import volt
 
 from mstpn.network.optimiser import DECAY_RATE
+from mstpn.network.twin import INITIAL_GAMMA
 from mstpn.network.wiring import BIAS_LINES, check_bias_lines
 from mstpn.synapses.command_line import Parser
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -95,7 +96,9 @@ class Options:
     bias_lines: str = _option(
         "block", "synapses that share one voltage and Lambda, one of " + ", ".join(BIAS_LINES)
     )
-    initial_gamma: float = _option(0.001, "Gamma starts uniform between minus and plus this")
+    initial_gamma: float = _option(
+        INITIAL_GAMMA, "Gamma starts uniform between minus and plus this"
+    )
     initial_decay: float = _option(0.0, "Lambda to start from, 0 for random ones")
     decay_learning_rate: float = _option(
         DECAY_RATE, "learning rate of Lambda over that of the rest"

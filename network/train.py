@@ -42,7 +42,7 @@ from mstpn.network.options import MAY_CHANGE, SPREADS, Options, parse_options
 from mstpn.network.positions import PositionHead, distance
 from mstpn.network.ppo import Rollout, advantages, losses, total_loss
 from mstpn.network.training_log import TrainingLog
-from mstpn.network.twin import MSTPN, CycleNoise, PixelScale, State, TwinConfig
+from mstpn.network.twin import INITIAL_GAMMA, MSTPN, CycleNoise, PixelScale, State, TwinConfig
 from mstpn.synapses.files import one_line
 from mstpn.synapses.joules import Charges
 from mstpn.synapses.nonidealities import Nonidealities
@@ -148,7 +148,7 @@ class Trainer:
         if o.contrast_only:
             self.net.front_end.see_contrast_only(o.lit_channels)
         if not o.initial and not o.resume:
-            layer.gamma.mul_(o.initial_gamma / 0.001)
+            layer.gamma.mul_(o.initial_gamma / INITIAL_GAMMA)
         if o.no_memory:
             layer.gamma.zero_()
             layer.gamma.requires_grad_(False)

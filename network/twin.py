@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mstpn.network.kernel import Pulses
 
 __all__ = [
+    "INITIAL_GAMMA",
     "MSTPN",
     "CycleNoise",
     "FrontEnd",
@@ -42,6 +43,8 @@ __all__ = [
     "TwinConfig",
 ]
 
+INITIAL_GAMMA = 0.001
+"""Gamma starts uniform between minus and plus this."""
 _UNLIMITED = WriteLimits()
 _LARGEST_SIZE = 2**14
 _SMALLEST_DECAY = 1e-30
@@ -270,7 +273,7 @@ class STHebbLayer(nn.Module):
         self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(n_out, n_pre)))
         lines = lines_of(config.bias_lines, (n_out, n_pre), n_in)
         self.decay_logit = nn.Parameter(torch.logit(torch.rand(lines), eps=1e-3))
-        self.gamma = nn.Parameter(torch.empty(n_out, n_pre).uniform_(-0.001, 0.001))
+        self.gamma = nn.Parameter(torch.empty(n_out, n_pre).uniform_(-INITIAL_GAMMA, INITIAL_GAMMA))
         self.bias = nn.Parameter(torch.empty(n_out).uniform_(-1, 1) / n_out**0.5)
 
     @property
