@@ -129,14 +129,13 @@ class FusedStepper:
     def step(self, x: Tensor, keep: Tensor) -> Tensor:
         """Play one step; see `mstpn.network.twin.Stepper`."""
         _share_threads()
-        h, sums, _ = kernel.forward(
+        h, *_ = kernel.forward(
             *(x[None].contiguous().numpy(), self._h, self._trace, self._seen, self.n_steps),
             *(keep[None].contiguous().numpy(), self._layer, self._normalise, self._pulses),
             *(self._no_visits, False),
         )
         self._h = h[0]
         self.n_steps += 1
-        self.rows = torch.from_numpy(sums[2, 0])
         return torch.from_numpy(self._h.copy())
 
     def state(self) -> tuple[Tensor, Tensor]:

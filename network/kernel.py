@@ -441,12 +441,10 @@ def settle(trace: Array, seen: Array, step: int, decay: Array) -> None:
     """
     for b in numba.prange(len(trace)):
         power, square = np.empty_like(decay[0]), np.empty_like(decay[0])
-        gap = -1
         for j in range(len(decay)):
             if not trace[b, j].any():
                 continue
-            gap = step - seen[b, j]
-            _raise(decay[j], gap, power, square)
+            _raise(decay[j], step - seen[b, j], power, square)
             _multiply(trace[b, j], power)
         seen[b] = step
 
