@@ -25,7 +25,7 @@ from tqdm import tqdm
 from mstpn.analysis.ablation import AblationGame, by_ablation, draw_ablation
 from mstpn.bridge.ablation import ABLATIONS, ablated
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
@@ -78,7 +78,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="devices that are not ideal, drawn anew from the seed of every game",
     )
-    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
+    add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
     parser.add_argument("--processes", type=integer(1), default=1, metavar="N")

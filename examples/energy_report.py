@@ -25,7 +25,7 @@ from mstpn.analysis.ledger import load_recording, recorded
 from mstpn.analysis.recording import Recording, refuse_unfinished
 from mstpn.analysis.report import make_report
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
@@ -45,7 +45,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--load", type=Path, metavar="LEDGER", help="instead of playing a game")
     parser.add_argument("--seed", type=integer(0), default=1000, help="of the game")
-    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
+    add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--out", type=Path, default=Path("energy_report"), metavar="FOLDER")
     parser.add_argument("--json", type=Path, metavar="PATH", help="the figures for a program")

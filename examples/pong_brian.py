@@ -32,7 +32,7 @@ from mstpn.analysis.gpu import baselines, paper_game
 from mstpn.analysis.recording import parts_folder, refuse_unfinished
 from mstpn.bridge.ablation import ablated, held_at
 from mstpn.bridge.agents import BrianAgent, TwinAgent
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.conversion import held_parameters, line_voltages
 from mstpn.bridge.play import FrameRecorder, GameRecord, play_game
 from mstpn.bridge.pong import Pong
@@ -59,7 +59,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--processes", type=integer(1), default=1, metavar="N", help="play N games side by side"
     )
-    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
+    add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument(
         "--bias",

@@ -24,7 +24,7 @@ from brian2.units import joule, mjoule
 
 from mstpn.analysis.robustness import IDEAL, Game, by_level, draw_robustness
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
@@ -96,7 +96,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
     parser.add_argument("--flicker", type=probability, default=0.0, metavar="P")
-    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
+    add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
     parser.add_argument("--processes", type=integer(1), default=1, metavar="N")

@@ -27,7 +27,7 @@ from brian2.units import mjoule
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import LayerParameters
 from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
@@ -56,7 +56,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     values = parser.add_mutually_exclusive_group(required=True)
     values.add_argument("--values", type=float, nargs="+", metavar="V", help="in its unit")
     values.add_argument("--range", type=value_range, dest="values", metavar="LOW:HIGH:N")
-    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, metavar="FILE")
+    add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--csv", type=Path, metavar="PATH")
     parser.add_argument("--json", type=Path, metavar="PATH")

@@ -8,7 +8,7 @@ command and seed that made it, and the versions it was made with.
 import json
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -75,6 +75,12 @@ class Checkpoint:
     tensors: dict[str, np.ndarray]
     metadata: dict[str, Any]
 
+    @property
+    def n_in(self) -> int:
+        """Features per step: presynaptic units that are not the layer's own."""
+        n_out, n_pre = self.tensors["layer.weight"].shape
+        return int(n_pre - n_out * self.config.feedback)
+
     def twin(self, dtype: torch.dtype = torch.float32) -> MSTPN:
         """The agent in torch with these parameters."""
         return self.fill(MSTPN(self.config), dtype)
@@ -83,8 +89,7 @@ class Checkpoint:
         """Give a network these parameters, and return it."""
         low, high = self.config.decay_min, self.config.decay_max
         state = {name: torch.from_numpy(value) for name, value in self.tensors.items()}
-        n_in = _n_in(self.config, state["layer.weight"].shape)
-        lines = line_values(self.config.bias_lines, self.tensors["layer.decay"], n_in)
+        lines = line_values(self.config.bias_lines, self.tensors["layer.decay"], self.n_in)
         del state["layer.decay"]
         decay = torch.from_numpy(lines).double()
         state["layer.decay_logit"] = torch.logit((decay - low) / max(high - low, 1e-12), eps=1e-12)
@@ -94,9 +99,8 @@ class Checkpoint:
 
 def without_feedback(checkpoint: Checkpoint) -> Checkpoint:
     """The same agent whose h is not fed back: without the recurrent synapses."""
-    n_in = _n_in(checkpoint.config, checkpoint.tensors["layer.weight"].shape)
     tensors = {
-        name: np.ascontiguousarray(checkpoint.tensors[name][:, :n_in])
+        name: np.ascontiguousarray(checkpoint.tensors[name][:, : checkpoint.n_in])
         for name in ("layer.weight", "layer.decay", "layer.gamma")
     }
     return replace(
@@ -104,11 +108,6 @@ def without_feedback(checkpoint: Checkpoint) -> Checkpoint:
         config=replace(checkpoint.config, feedback=False),
         tensors=checkpoint.tensors | tensors,
     )
-
-
-def _n_in(config: TwinConfig, shape: Sequence[int]) -> int:
-    """Features of a layer of (N, M) synapses."""
-    return shape[1] - shape[0] * config.feedback
 
 
 def atomic_write(path: Path, content: bytes) -> None:

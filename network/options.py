@@ -77,6 +77,10 @@ class Options:
     position_coefficient: float = _option(
         0.0, "weight of the error in the positions of ball and paddle that a head predicts from h"
     )
+    teacher: str = _option("", "checkpoint to imitate, which is shown every frame; none if absent")
+    teacher_coefficient: float = _option(
+        1.0, "weight of the divergence from the teacher's policy, falling linearly to 0"
+    )
     pixel_zero: float = _option(0.0, "grey level that the front-end takes for 0")
     pixel_unit: float = _option(255.0, "grey levels that the front-end takes for 1")
 
@@ -144,7 +148,10 @@ class Options:
         check_bias_lines(self.bias_lines)
         for name in ("discount", "gae_lambda", "clip", "sticky", "flicker", "corrupt_devices_prob"):
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
-        for name in ("tracking_penalty", "position_coefficient", "energy_price", *SPREADS):
+        for name in (
+            *("tracking_penalty", "position_coefficient", "teacher_coefficient"),
+            *("energy_price", *SPREADS),
+        ):
             self._require(name, 0 <= getattr(self, name) < float("inf"), "at least 0 and finite")
         self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
         self._require("device", self.device in ("cpu", "cuda"), "cpu or cuda")
@@ -196,7 +203,8 @@ class Options:
 MAY_CHANGE = frozenset(
     {"out", "resume", "initial", "device", "total_steps", "sticky", "flicker", "learning_rate"}
     | {*SPREADS, "entropy_coefficient", "activity_penalty"}
-    | {"tracking_penalty", "position_coefficient", "energy_price", "decay_learning_rate"}
+    | {"tracking_penalty", "position_coefficient", "teacher_coefficient"}
+    | {"energy_price", "decay_learning_rate"}
     | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}
 )
 """Options that a resumed training may have otherwise than the stopped one."""

@@ -36,6 +36,8 @@ class Rollout:
         Of the updates, from step 0 of the rollout.
     positions : Tensor, (T, B, 9), optional
         What a position head is to predict.
+    taught : Tensor, (T, B, A), optional
+        Logarithms of the probabilities that a teacher gives the actions.
     """
 
     state: State
@@ -48,6 +50,7 @@ class Rollout:
     final: Tensor
     noise: CycleNoise | None = None
     positions: Tensor | None = None
+    taught: Tensor | None = None
 
     def noise_of(self, which: Tensor | slice) -> CycleNoise | None:
         """That of some of the games."""
@@ -138,6 +141,9 @@ def losses(
         terms["price"] = options.energy_price * 1e3 * joules / points
     if position_head is not None and rollout.positions is not None:
         terms["position"] = position_head.error(h, rollout.positions[:, which])
+    if rollout.taught is not None:
+        taught = rollout.taught[:, which]
+        terms["teacher"] = (taught.exp() * (taught - log_probs)).sum(2).mean()
     return terms
 
 
@@ -148,6 +154,7 @@ def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> T
         + options.value_coefficient * terms["value"]
         - options.entropy_coefficient * terms["entropy"]
         + options.position_coefficient * terms.get("position", 0)
+        + options.teacher_coefficient * (1 - progress) * terms.get("teacher", 0)
         + terms.get("price", 0)
         + options.activity_penalty * progress * terms["mean_feature"]
     )

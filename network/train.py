@@ -41,6 +41,7 @@ from mstpn.network.optimiser import adam
 from mstpn.network.options import MAY_CHANGE, SPREADS, Options, parse_options
 from mstpn.network.positions import PositionHead, distance
 from mstpn.network.ppo import Rollout, advantages, losses, total_loss
+from mstpn.network.teacher import Teacher
 from mstpn.network.training_log import TrainingLog
 from mstpn.network.twin import INITIAL_GAMMA, MSTPN, CycleNoise, PixelScale, State, TwinConfig
 from mstpn.synapses.files import one_line
@@ -87,6 +88,7 @@ class Trainer:
         self.initial: dict[str, Any] | None = None
         if o.initial and not o.resume:
             self._start_from(Path(o.initial))
+        self.teacher = self._teacher() if o.teacher else None
         self.position_head = PositionHead(o.n_hidden)
         self.learner = nn.ModuleDict({"net": self.net, "position_head": self.position_head})
         self.learner.to(self.device)
@@ -116,6 +118,15 @@ class Trainer:
         self.state = self.net.layer.initial_state(o.n_envs)
         self.done = torch.zeros(o.n_envs, device=self.device)
         self.game_return = np.zeros(o.n_envs)
+
+    def _teacher(self) -> Teacher:
+        teacher = load_checkpoint(Path(self.options.teacher)).twin().to(self.device)
+        if teacher.config.n_actions != self.net.config.n_actions:
+            raise ValueError(
+                f"teacher: {self.options.teacher} must have {self.net.config.n_actions} actions, "
+                f"got {teacher.config.n_actions}"
+            )
+        return Teacher(teacher, self.options.n_envs)
 
     def _start_from(self, path: Path) -> None:
         checkpoint, config = load_checkpoint(path), self.net.config
@@ -194,14 +205,17 @@ class Trainer:
 
     @torch.no_grad()
     def _collect(self) -> Rollout:
-        net = self.net
+        net, teacher = self.net, self.teacher
         noise = self._other_devices()
         start, stepper = self.state, net.layer.stepper(self.state, noise)
         columns: list[tuple[Tensor, ...]] = []
+        taught: list[Tensor] = []
         for _ in range(self.options.rollout_length):
             frames, keep, seen = self.frames, 1 - self.done, self.unblanked
             logits, value = net.heads(stepper.step(net.front_end(frames), keep))
             log_prob = logits.log_softmax(1)
+            if teacher is not None:
+                taught.append(teacher.log_probs(seen, keep))
             action = torch.multinomial(log_prob.exp().cpu(), 1, generator=self.generator)
             reward, final = self._act(action[:, 0])
             action = action.to(self.device)
@@ -213,6 +227,8 @@ class Trainer:
         rollout = Rollout(start, *stacked)
         if self.options.position_coefficient:
             rollout.positions = self.position_head.targets(seen)
+        if teacher is not None:
+            rollout.taught = torch.stack(taught)
         return rollout
 
     def _other_devices(self) -> CycleNoise | None:

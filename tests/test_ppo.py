@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Categorical, kl_divergence
 
 from mstpn.network.options import Options
 from mstpn.network.positions import PositionHead
@@ -91,10 +92,11 @@ def test_entropy_and_total(net: MSTPN) -> None:
     r = rollout(net)
     options = Options(
         entropy_coefficient=0.3, value_coefficient=0.7, activity_penalty=0.2, algorithm="a2c",
-        position_coefficient=0.6,
+        position_coefficient=0.6, teacher_coefficient=0.8,
     )  # fmt: skip
     head = PositionHead(5)
     r.positions = torch.ones(T, B, 9)
+    r.taught = torch.randn(T, B, 6, generator=torch.Generator().manual_seed(2)).log_softmax(2)
     terms = losses(net, r, torch.zeros(T, B), torch.arange(B), options, head)
     # with advantage 0 the targets are the values themselves
     assert float(terms["value"].detach()) == pytest.approx(0, abs=1e-12)
@@ -103,8 +105,22 @@ def test_entropy_and_total(net: MSTPN) -> None:
     parts = {name: float(value.detach()) for name, value in terms.items()}
     assert float(total.detach()) == pytest.approx(
         parts["policy"] + 0.7 * parts["value"] - 0.3 * parts["entropy"]
-        + 0.2 * 0.5 * parts["mean_feature"] + 0.6 * parts["position"],
+        + 0.2 * 0.5 * parts["mean_feature"] + 0.6 * parts["position"]
+        + 0.8 * 0.5 * parts["teacher"],
         rel=1e-5,
     )  # fmt: skip
     gradients = torch.autograd.grad(total, [net.front_end.conv1.weight, head.weight])
     assert all(g.abs().sum() > 0 for g in gradients)
+
+
+def test_divergence_from_the_teacher_is_that_of_its_policy(net: MSTPN) -> None:
+    r = rollout(net)
+    teacher = torch.randn(T, B, 6, generator=torch.Generator().manual_seed(2))
+    r.taught = teacher.log_softmax(2)
+    which = torch.tensor([2, 0])
+    terms = losses(net, r, torch.zeros(T, B), which, Options(algorithm="a2c"))
+    x = net.front_end(r.frames.flatten(0, 1)).unflatten(0, (T, B))
+    logits, _ = net.heads(net.layer(x, net.layer.initial_state(B), r.keep)[0])
+    wanted = kl_divergence(Categorical(logits=teacher), Categorical(logits=logits))[:, which]
+    # sums of 6 float32 numbers of order 1
+    torch.testing.assert_close(terms["teacher"], wanted.mean(), rtol=1e-5, atol=0)
