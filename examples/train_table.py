@@ -1,9 +1,12 @@
-"""Agents trained alike but for one option: what each of them scores, and what it spends.
+"""Agents trained alike but for some options: what each of them scores, and what it spends.
 
     python examples/train_table.py --vary energy-price=0,1,4,16,64,256 --chain \
         --out runs/prices -- --initial AGENT.safetensors --total-steps 200000
     python examples/train_table.py --vary bias-lines=synapse,neuron,input,block,array \
         --out runs/lines -- --initial AGENT.safetensors --total-steps 200000
+    python examples/train_table.py --agent "F=--no-feedback" --agent "F and feedback" \
+        --agent "feedback=--no-memory" --agent "neither=--no-feedback --no-memory" \
+        --out runs/memory -- --flicker 0.5 --teacher AGENT.safetensors
 
 Needs `pip install 'mstpn[train,analysis]'`. What follows `--` are options of
 `python -m mstpn.network.train`, the same for all agents. Each agent is trained in a folder of
@@ -73,8 +76,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line; the trainer's options are in `rest`."""
     words = sys.argv[1:] if arguments is None else arguments
     split = words.index("--") if "--" in words else len(words)
-    parser = Parser(description="Score and energy of agents that differ in one option.")
-    parser.add_argument("--vary", type=varied, required=True, metavar="OPTION=V,V,...")
+    parser = Parser(description="Score and energy of agents that differ in some options.")
+    differ = parser.add_mutually_exclusive_group(required=True)
+    differ.add_argument("--vary", type=varied, metavar="OPTION=V,V,...", help="one agent per value")
+    differ.add_argument(
+        "--agent", type=named, action="append", metavar="NAME=OPTIONS", help="one agent of them"
+    )
     parser.add_argument(
         "--chain", action="store_true", help="every agent starts from the one before"
     )
@@ -99,13 +106,25 @@ def varied(text: str) -> tuple[str, list[str]]:
     return name, values.split(",")
 
 
+def named(text: str) -> tuple[str, list[str]]:
+    """Argument type: a name, which becomes a folder's, and options of the training."""
+    name, _, words = text.partition("=")
+    if not name.strip() or set(name) & set("/\\,"):
+        raise argparse.ArgumentTypeError(f"must have a name without / \\ and comma, got {text!r}")
+    return name.strip(), shlex.split(words)
+
+
 def training_options(options: argparse.Namespace) -> dict[str, Options]:
     """Of every agent, checked before anything is trained."""
-    name, values = options.vary
+    if options.vary:
+        name, values = options.vary
+        agents = {value: (f"{name}_{value}", [f"--{name}={value}"]) for value in values}
+    else:
+        agents = {name: (name, words) for name, words in options.agent}
     found: dict[str, Options] = {}
-    for value in values:
-        folder = options.out / f"{name}_{value}"
-        words = [*options.rest, f"--{name}={value}", "--out", str(folder)]
+    for agent, (folder_name, differing) in agents.items():
+        folder = options.out / folder_name
+        words = [*options.rest, *differing, "--out", str(folder)]
         if options.chain and found:
             words += [
                 "--initial",
@@ -113,7 +132,7 @@ def training_options(options: argparse.Namespace) -> dict[str, Options]:
             ]
         if (folder / "state.safetensors").exists():
             words.append("--resume")
-        found[value], _ = parse_options(words)
+        found[agent], _ = parse_options(words)
     return found
 
 
@@ -207,12 +226,13 @@ def digest(agents: dict[str, Options]) -> str:
 
 def table(name: str, rows: list[TrainedAgent]) -> str:
     """The summary for a person."""
+    width = max(16, *(len(r.value) + 2 for r in rows))
     lines = [
-        f"{name:<16} score (lowest)   without sticky   mJ a game [95 %]          lines  volt"
+        f"{name:<{width}} score (lowest)   without sticky   mJ a game [95 %]          lines  volt"
         "           step used"
     ]
     lines += [
-        f"{r.value:<16}{r.score:+7.2f} ({r.score_min:+.0f})   {r.score_without:+9.2f} "
+        f"{r.value:<{width}}{r.score:+7.2f} ({r.score_min:+.0f})   {r.score_without:+9.2f} "
         f"({r.score_without_min:+.0f})   {r.energy_mj:7.3f} [{r.energy_low_mj:.3f}, "
         f"{r.energy_high_mj:.3f}]{r.lines:>8,}  {r.volt_min:.3f}-{r.volt_max:.3f}{r.time_max:>9.1%}"
         for r in rows
@@ -227,7 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> None:
         need_extra("train,analysis", "numba", "tensorboard", "xarray")
         use_target(options.target)
-        name, agents = options.vary[0], training_options(options)
+        name = options.vary[0] if options.vary else "agent"
+        agents = training_options(options)
         for value in agents:
             train(training_options(options)[value])  # a chain's next finds its start only now
         agents = training_options(options)

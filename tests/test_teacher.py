@@ -32,9 +32,12 @@ def test_a_teacher_is_shown_every_frame(
 ) -> None:
     shown: list[np.ndarray] = []
     see = train.Trainer._see
-    monkeypatch.setattr(
-        train.Trainer, "_see", lambda self, o: (shown.append(o.copy()), see(self, o))[1]
-    )
+
+    def see_and_keep(trainer: train.Trainer, observation: np.ndarray) -> None:
+        shown.append(observation.copy())
+        see(trainer, observation)
+
+    monkeypatch.setattr(train.Trainer, "_see", see_and_keep)
     arguments = ["--out", str(tmp_path), *SMALL, "--flicker", flicker]
     arguments += ["--teacher", str(DEFAULT_CHECKPOINT), "--total-steps", "80"]
     trainer = train.Trainer(parse_options(arguments)[0])

@@ -1,4 +1,4 @@
-"""Agents trained alike but for one option: the program and its figure."""
+"""Agents trained alike but for some options: the program and its figure."""
 
 import json
 from pathlib import Path
@@ -60,6 +60,45 @@ def test_agents_are_trained_and_played_once(
     assert example.main(arguments) == 0
     assert {p: p.stat().st_mtime_ns for p in files} == files
     assert (tmp_path / "games.csv").read_bytes() == games
+
+
+def test_agents_may_differ_in_several_options(
+    example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "N_SAMPLES", 20)
+    arguments = [
+        *("--agent", "F=--no-feedback", "--agent", "neither = --no-feedback --no-memory"),
+        *("--games", "1", "--seed", "3", "--target", "numpy", "--out", str(tmp_path)),
+        *TRAINING,
+    ]
+    assert example.main(arguments) == 0
+    for name, has_memory in (("F", True), ("neither", False)):
+        checkpoint = load_checkpoint(tmp_path / name / "last.safetensors")
+        assert not checkpoint.config.feedback
+        assert bool(checkpoint.tensors["layer.gamma"].any()) == has_memory
+
+
+@pytest.mark.parametrize(
+    ("differ", "said"),
+    [
+        (("--agent", "a/b=--no-memory"), "must have a name without"),
+        (("--agent", "=--no-memory"), "must have a name without"),
+        (("--agent", "a=--no-such"), "--no-such"),
+        ((), "--vary --agent"),
+    ],
+)
+def test_what_names_no_agent_is_one_line(
+    example: ModuleType,
+    differ: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        example.main([*differ, "--out", str(tmp_path), *TRAINING])
+    assert refused.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
 
 
 def agent(value: str, score: float, energy: float) -> TrainedAgent:
