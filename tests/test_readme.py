@@ -7,6 +7,7 @@ from typing import Any
 
 import oracles
 import pytest
+import scripts
 from brian2.units import joule, siemens
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,9 @@ def test_one_synapse(numbers: oracles.Device) -> None:
     assert synapse.E_bias[0] / joule == pytest.approx(spent, rel=1e-9, abs=0)
 
 
-def test_option_table_is_complete() -> None:
+def test_option_table_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
     table = set(re.findall(r"`(--[a-z-]+)[ `]", README.split("| option |")[1].split("\n\n")[0]))
-    source = (ROOT / "examples/pong_brian.py").read_text()
-    assert table == set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', source))
+    with pytest.raises(SystemExit):
+        scripts.load("pong_brian").main(["--help"])
+    listed = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE)
+    assert table == set(listed)
