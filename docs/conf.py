@@ -12,7 +12,13 @@ from brian2 import Equations
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
-THUMBNAILS = {"equation_tour": 0, "one_memristor": 2, "game_energy": 1, "your_device": 1}
+THUMBNAILS = {
+    "equation_tour": 0,
+    "one_memristor": 2,
+    "game_energy": 1,
+    "short_term_memory": 1,
+    "your_device": 1,
+}
 """Notebooks in the gallery, with the number of the picture that stands for each."""
 
 project = "mstpn"

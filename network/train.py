@@ -50,7 +50,7 @@ from mstpn.synapses.nonidealities import Nonidealities
 
 __all__ = ["Trainer", "main"]
 
-_LIT = 0.5
+_LIT = 0.1
 """Bias of a channel that begins active everywhere: of the size of features where something is."""
 
 
