@@ -14,7 +14,9 @@ from brian2.units import volt
 from mstpn.analysis.ablation import AblationGame, by_ablation, draw_ablation
 from mstpn.bridge.ablation import ABLATIONS, ablated, held_at
 from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.checkpoints import MEMORY_CHECKPOINT
 from mstpn.bridge.conversion import layer_parameters, line_voltages
+from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.network.checkpoint import (
     Checkpoint,
@@ -211,3 +213,15 @@ def test_an_agent_with_nothing_to_take_away_is_refused_in_two_lines(
 def test_all_ablations_have_a_name_a_person_reads() -> None:
     assert next(iter(ABLATIONS)) == "as it is"
     assert all(len(name) <= 18 for name in ABLATIONS)
+
+
+def test_flickering_pong_is_won_by_short_term_memory_alone(device: Memristor) -> None:
+    checkpoint = load_checkpoint(MEMORY_CHECKPOINT)
+    assert not checkpoint.config.feedback
+    scores = {}
+    for name in ("as it is", "Gamma = 0"):
+        agent = BrianAgent(ablated(name, checkpoint, device, 0), device, STEP_DURATION)
+        pong = Pong(flicker=0.5)
+        scores[name] = play_game(pong, agent, 1002).score
+        pong.close()
+    assert scores["as it is"] > 0 > scores["Gamma = 0"]

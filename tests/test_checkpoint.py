@@ -11,7 +11,7 @@ import torch
 from brian2.units import nsiemens, volt
 from safetensors.numpy import load_file, save_file
 
-from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT, MEMORY_CHECKPOINT
 from mstpn.bridge.conversion import bias_voltages, conductances, layer_parameters
 from mstpn.network.checkpoint import (
     CheckpointError,
@@ -161,11 +161,17 @@ def test_values_outside_the_device_are_refused_by_name(path: Path, device: Memri
         layer_parameters(checkpoint, device)
 
 
-@pytest.mark.parametrize("shipped", [DEFAULT_CHECKPOINT])
-def test_shipped_checkpoints_fit_the_device(shipped: Path, device: Memristor) -> None:
+@pytest.mark.parametrize(
+    ("shipped", "n_synapses"), [(DEFAULT_CHECKPOINT, 169_984), (MEMORY_CHECKPOINT, 165_888)]
+)
+def test_shipped_checkpoints_fit_the_device(
+    shipped: Path, n_synapses: int, device: Memristor
+) -> None:
     checkpoint = load_checkpoint(shipped)
     p = layer_parameters(checkpoint, device)
-    assert p.weight.size == 169_984
+    assert p.weight.size == n_synapses
+    assert checkpoint.config.limits == device.write_limits()
+    assert checkpoint.config.bias_lines in ("neuron", "input", "block", "array")
     assert checkpoint.config.decay_min == device.decay_min
     assert checkpoint.config.decay_max == device.decay_max
     assert "mstpn.network.train" in checkpoint.metadata["training"]["command"]
