@@ -17,23 +17,11 @@ from mstpn.network.state import StateError, check_state, part
 from mstpn.network.step_time import StepTime
 
 __all__ = [
-    "Agent",
     "FrameRecorder",
     "Game",
     "GameRecord",
     "play_game",
-    "play_twin",
 ]
-
-
-class Agent(Protocol):
-    """Whatever decides on frames."""
-
-    def reset(self, seed: int) -> None:
-        """Prepare for the game of this seed."""
-
-    def step(self, observation: NDArray[np.uint8]) -> int:
-        """Return the index of an action."""
 
 
 class FrameRecorder(Protocol):
@@ -292,15 +280,3 @@ def play_game(
         if save is not None and (game.done or game.decisions % save_every == 0):
             save(game.state())
     return game.record(worst_case_bias=worst_case_bias)
-
-
-def play_twin(pong: Pong, agent: Agent, seed: int) -> tuple[float, int]:
-    """Play one game with any agent; return the score and the number of decisions."""
-    agent.reset(seed)
-    observation = pong.reset(seed)
-    score, decisions, done = 0.0, 0, False
-    while not done:
-        observation, reward, done = pong.step(agent.step(observation))
-        score += reward
-        decisions += 1
-    return score, decisions
