@@ -12,8 +12,8 @@ import torch
 from brian2.units import Quantity
 from numpy.typing import NDArray
 
-from mstpn.network.checkpoint import Checkpoint, without_feedback
-from mstpn.network.twin import MSTPN
+from mstpn.network.twin.agent import MSTPN
+from mstpn.network.twin.checkpoint import Checkpoint, without_feedback
 from mstpn.network.wiring import line_values, per_synapse
 from mstpn.synapses.memristor import Memristor
 

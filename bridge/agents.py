@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.bridge.pong import N_ACTIONS
 from mstpn.network.brian import MSTPNNetwork
-from mstpn.network.checkpoint import Checkpoint, CheckpointError
-from mstpn.network.state import check_state, part
-from mstpn.network.twin import CycleNoise, State
+from mstpn.network.twin.checkpoint import Checkpoint, CheckpointError
+from mstpn.network.twin.layer import CycleNoise, State
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.support.state import check_state, part
 
 __all__ = ["BrianAgent", "TwinAgent"]
 

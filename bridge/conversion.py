@@ -7,7 +7,7 @@ from brian2.units import Quantity
 from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
-from mstpn.network.checkpoint import Checkpoint, CheckpointError
+from mstpn.network.twin.checkpoint import Checkpoint, CheckpointError
 from mstpn.network.wiring import line_values
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits

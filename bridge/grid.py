@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from mstpn.synapses.files import replacing
-from mstpn.synapses.tidy import csv_text, read_rows
+from mstpn.synapses.support.files import replacing
+from mstpn.synapses.support.tidy import csv_text, read_rows
 
 __all__ = ["play_missing"]
 

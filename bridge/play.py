@@ -13,8 +13,8 @@ from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.pong import Pong
 from mstpn.network.frames import FRAME_RATE_HZ
 from mstpn.network.saturation import Saturation
-from mstpn.network.state import StateError, check_state, part
 from mstpn.network.step_time import StepTime
+from mstpn.synapses.support.state import StateError, check_state, part
 
 __all__ = [
     "FrameRecorder",

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import MSTPNNetwork
-from mstpn.network.checkpoint import Checkpoint
-from mstpn.network.retrieval import Associator
+from mstpn.network.retrieval.task import Associator
+from mstpn.network.twin.checkpoint import Checkpoint
 from mstpn.synapses.memristor import Memristor
 
 __all__ = ["Retrieval", "answer_sequences", "forgetful", "short_term_weights"]

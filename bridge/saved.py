@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.bridge.play import GameRecord
-from mstpn.network.checkpoint import Checkpoint
-from mstpn.network.state import StateError
-from mstpn.synapses.files import one_line, replacing
+from mstpn.network.twin.checkpoint import Checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.files import one_line, replacing
+from mstpn.synapses.support.state import StateError
 
 __all__ = ["Saved", "fingerprints", "load_play", "save_play"]
 

@@ -13,7 +13,7 @@ import jupytext
 from nbclient import NotebookClient
 from tqdm import tqdm
 
-from mstpn.synapses.files import replacing
+from mstpn.synapses.support.files import replacing
 
 NOTEBOOKS = Path(__file__).parents[1] / "examples/notebooks"
 

@@ -22,20 +22,20 @@ import torch
 from brian2.units import joule, mjoule
 from tqdm import tqdm
 
-from mstpn.analysis.ablation import AblationGame, by_ablation, draw_ablation
+from mstpn.analysis.pictures.ablation import AblationGame, by_ablation, draw_ablation
 from mstpn.bridge.ablation import ABLATIONS, ablated
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
-from mstpn.synapses.command_line import Parser, exit_status, integer, probability, writable
-from mstpn.synapses.files import replacing
+from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.support.brian_target import use_target
+from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability, writable
+from mstpn.synapses.support.files import atomic_write, replacing
 
 
 class Cell(NamedTuple):

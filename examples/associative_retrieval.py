@@ -26,16 +26,16 @@ import torch
 from brian2.units import joule, second
 from tqdm import tqdm
 
-from mstpn.analysis.retrieval_figures import draw_accuracies, draw_short_term_weights, recalled
+from mstpn.analysis.pictures.retrieval import draw_accuracies, draw_short_term_weights, recalled
 from mstpn.bridge.retrieval import answer_sequences, forgetful, short_term_weights
-from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
-from mstpn.network.codegen import use_target
-from mstpn.network.retrieval import Associator, RetrievalOptions, unbound_accuracy
-from mstpn.network.train_retrieval import RetrievalPoint, accuracy, draw_sequences, train
-from mstpn.synapses.command_line import Parser, exit_status
-from mstpn.synapses.files import replacing
+from mstpn.network.retrieval.task import Associator, RetrievalOptions, unbound_accuracy
+from mstpn.network.retrieval.train import RetrievalPoint, accuracy, draw_sequences, train
+from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
-from mstpn.synapses.tidy import csv_text
+from mstpn.synapses.support.brian_target import use_target
+from mstpn.synapses.support.command_line import Parser, exit_status
+from mstpn.synapses.support.files import atomic_write, replacing
+from mstpn.synapses.support.tidy import csv_text
 
 Curve = list[dict[str, float]]
 

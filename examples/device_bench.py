@@ -14,13 +14,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mstpn.analysis.bench_report import N_MEASUREMENTS, BenchReport, measure
-from mstpn.network.checkpoint import atomic_write
-from mstpn.network.codegen import use_target
+from mstpn.analysis.device.bench_report import N_MEASUREMENTS, BenchReport, measure
 from mstpn.network.frames import STEP_DURATION
-from mstpn.synapses.command_line import Parser, exit_status, integer
-from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.support.brian_target import use_target
+from mstpn.synapses.support.command_line import Parser, exit_status, integer
+from mstpn.synapses.support.files import atomic_write, replacing
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -19,22 +19,22 @@ import torch
 from brian2.units import second
 from tqdm import tqdm
 
-from mstpn.analysis import tables
-from mstpn.analysis.gpu import baselines, paper_game
-from mstpn.analysis.ledger import load_recording, recorded
-from mstpn.analysis.recording import Recording, refuse_unfinished
-from mstpn.analysis.report import make_report
+from mstpn.analysis.energy.ledger import load_recording, recorded
+from mstpn.analysis.energy.recording import Recording, refuse_unfinished
+from mstpn.analysis.gpu.baselines import baselines, paper_game
+from mstpn.analysis.report import tables
+from mstpn.analysis.report.page import make_report
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import atomic_write, load_checkpoint
-from mstpn.network.codegen import compiled
 from mstpn.network.frames import STEP_DURATION
-from mstpn.synapses.command_line import Parser, exit_status, integer, positive
-from mstpn.synapses.files import replacing
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.support.brian_target import compiled
+from mstpn.synapses.support.command_line import Parser, exit_status, integer, positive
+from mstpn.synapses.support.files import atomic_write, replacing
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from brian2.units import second
 
-from mstpn.analysis.device_fit import DeviceFit, fit_device
-from mstpn.analysis.fit_figure import fit_figure
-from mstpn.analysis.fit_report import device_toml, numbers, summary
-from mstpn.analysis.measurements import (
+from mstpn.analysis.device.fit import DeviceFit, fit_device
+from mstpn.analysis.device.fit_figure import fit_figure
+from mstpn.analysis.device.fit_report import device_toml, numbers, summary
+from mstpn.analysis.device.measurements import (
     BIAS_POWER,
     DECAY,
     PULSES,
@@ -34,9 +34,9 @@ from mstpn.analysis.measurements import (
     read_measurements,
 )
 from mstpn.network.frames import STEP_DURATION
-from mstpn.synapses.command_line import Parser, exit_status
-from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import DEFAULT_DEVICE
+from mstpn.synapses.support.command_line import Parser, exit_status
+from mstpn.synapses.support.files import replacing
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

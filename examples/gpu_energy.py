@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mstpn.synapses.command_line import Parser
-from mstpn.synapses.files import replacing
+from mstpn.synapses.support.command_line import Parser
+from mstpn.synapses.support.files import replacing
 
 N_UNITS = 64
 OWN_SIZE = 169_984

@@ -27,9 +27,9 @@ from brian2 import prefs
 from brian2.units import Quantity, mjoule, msecond, second, volt
 from tqdm import tqdm
 
-from mstpn.analysis.animation import SynapseFilm
-from mstpn.analysis.gpu import baselines, paper_game
-from mstpn.analysis.recording import parts_folder, refuse_unfinished
+from mstpn.analysis.energy.recording import parts_folder, refuse_unfinished
+from mstpn.analysis.gpu.baselines import baselines, paper_game
+from mstpn.analysis.pictures.film import SynapseFilm
 from mstpn.bridge.ablation import ablated, held_at
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.checkpoints import add_checkpoint_option
@@ -37,13 +37,14 @@ from mstpn.bridge.conversion import held_parameters, line_voltages
 from mstpn.bridge.play import FrameRecorder, GameRecord, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
-from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
-from mstpn.network.codegen import compiled, use_target
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.saturation import H_SATURATED
-from mstpn.synapses.command_line import Parser, exit_status, integer, probability, writable
+from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.support.brian_target import compiled, use_target
+from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability, writable
+from mstpn.synapses.support.files import atomic_write
 
 PICTURE_EVERY = 2
 """Decisions per picture of the GIF."""
@@ -304,7 +305,7 @@ def ledger_recorder(
 ) -> Callable[[BrianAgent, Mapping[str, Any]], AbstractContextManager[FrameRecorder | None]]:
     """What records a game and writes its ledger once it is over."""
     try:
-        from mstpn.analysis.ledger import recorded
+        from mstpn.analysis.energy.ledger import recorded
     except ImportError as error:
         raise ValueError(f"--ledger needs pip install -e '.[analysis]': {error}") from error
 

@@ -6,7 +6,7 @@ Needs `pip install 'mstpn[train,sweep]'`. Every agent is one task in a folder of
 the same command again goes on where the last one stopped, and with `--report-only` it writes
 the table and the figure of what is there so far. On a cluster (`--address`) the
 output folder must be on a disk that all machines share. Options that this program does not
-know are those of `python -m mstpn.network.train`.
+know are those of `python -m mstpn.bridge.training.train`.
 
 Weilenmann et al. (2024) compare five ranges with 16 agents each; of the ranges, 0 and
 [0.08, 0.92] are published, the other three of the default are assumed.
@@ -26,10 +26,10 @@ import ray
 import torch
 from tqdm import tqdm
 
-from mstpn.analysis.learning_curves import CurvePoint, draw_learning_curves, thinned
-from mstpn.network.checkpoint import atomic_write
-from mstpn.network.options import Options, parse_options
-from mstpn.synapses.tidy import csv_text
+from mstpn.analysis.pictures.learning_curves import CurvePoint, draw_learning_curves, thinned
+from mstpn.bridge.training.options import Options, parse_options
+from mstpn.synapses.support.files import atomic_write
+from mstpn.synapses.support.tidy import csv_text
 
 POINTS_PER_AGENT = 400
 DEFAULT_RANGES = ("0:0", "0.08:0.08", "0.08:0.5", "0.5:0.92", "0.08:0.92")
@@ -118,7 +118,7 @@ def grid(options: argparse.Namespace, rest: list[str]) -> list[Cell]:
 
 def train_cell(options: Options, n_threads: int) -> None:
     """Train one agent; runs in a Ray worker."""
-    from mstpn.network.train import Trainer
+    from mstpn.bridge.training.train import Trainer
 
     torch.set_num_threads(n_threads)
     Trainer(options).run()

@@ -30,13 +30,15 @@ from tqdm import tqdm
 from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import LayerParameters
-from mstpn.network.checkpoint import Checkpoint, atomic_write, load_checkpoint
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.replay import Replay, Replayed
-from mstpn.synapses.command_line import Parser, exit_status
-from mstpn.synapses.memristor import DEFAULT_DEVICE, UNIT_SYMBOLS, Memristor
-from mstpn.synapses.tidy import csv_text
+from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
+from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.support.brian_target import use_target
+from mstpn.synapses.support.command_line import Parser, exit_status
+from mstpn.synapses.support.files import atomic_write
+from mstpn.synapses.support.sourced import UNIT_SYMBOLS
+from mstpn.synapses.support.tidy import csv_text
 
 Array = NDArray[np.float64]
 CONSTANTS = [f.name for f in fields(Memristor) if "unit" in f.metadata]
@@ -80,7 +82,7 @@ def load_game(path: Path, parameters: LayerParameters) -> tuple[Array, Array | N
     if path.suffix == ".npy":
         return np.load(path, allow_pickle=False), None
     try:
-        from mstpn.analysis.ledger import load_recording
+        from mstpn.analysis.energy.ledger import load_recording
     except ImportError as error:
         raise ValueError(f"a ledger needs pip install -e '.[analysis]': {error}") from error
     recording = load_recording(path)

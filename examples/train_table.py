@@ -9,8 +9,8 @@
         --out runs/memory -- --flicker 0.5 --teacher AGENT.safetensors
 
 Needs `pip install 'mstpn[train,analysis]'`. What follows `--` are options of
-`python -m mstpn.network.train`, the same for all agents. Each agent is trained in a folder of
-its own and then plays on the Brian2 network, under the conditions of its training and, where
+`python -m mstpn.bridge.training.train`, the same for all agents. Each agent is trained in a folder
+of its own and then plays on the Brian2 network, under the conditions of its training and, where
 these have sticky actions, without them too. The same command again trains and plays only what
 is missing.
 """
@@ -30,21 +30,21 @@ import numpy as np
 import torch
 from brian2.units import joule, volt
 
-from mstpn.analysis.recording import Recorder
-from mstpn.analysis.trained import TrainedAgent, draw_trained
+from mstpn.analysis.energy.recording import Recorder
+from mstpn.analysis.pictures.trained import TrainedAgent, draw_trained
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.conversion import held_parameters, line_voltages
 from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import atomic_write, load_checkpoint
-from mstpn.network.codegen import Target, use_target
+from mstpn.bridge.training.options import Options, parse_options
 from mstpn.network.frames import STEP_DURATION
-from mstpn.network.options import Options, parse_options
-from mstpn.synapses.command_line import Parser, exit_status, integer, need_extra
-from mstpn.synapses.files import replacing
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.tidy import csv_text
+from mstpn.synapses.support.brian_target import Target, use_target
+from mstpn.synapses.support.command_line import Parser, exit_status, integer, need_extra
+from mstpn.synapses.support.files import atomic_write, replacing
+from mstpn.synapses.support.tidy import csv_text
 
 N_SAMPLES = 200
 """Devices per interval of an energy."""
@@ -138,7 +138,7 @@ def training_options(options: argparse.Namespace) -> dict[str, Options]:
 
 def train(options: Options) -> None:
     """Train an agent, or what is left of its training."""
-    from mstpn.network.train import Trainer
+    from mstpn.bridge.training.train import Trainer
 
     trainer = Trainer(options)
     if trainer.step < options.total_steps:
@@ -165,7 +165,7 @@ def play(cell: Cell, agents: dict[str, Options], target: Target, inputs: str) ->
 
 def interval(options: Options, seed: int) -> tuple[float, float]:
     """2.5 % and 97.5 % of a game's energy over its own, over the assumed constants' ranges."""
-    from mstpn.analysis.uncertainty import monte_carlo
+    from mstpn.analysis.energy.uncertainty import monte_carlo
 
     device = options.memristor_model
     checkpoint = load_checkpoint(Path(options.out, "last.safetensors"))

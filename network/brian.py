@@ -20,11 +20,11 @@ from brian2.units import Quantity, second
 from numpy.typing import NDArray
 
 from mstpn.network.normalisation import check_normalisation, normalise
-from mstpn.network.state import check_state
 from mstpn.network.wiring import check_bias_lines, check_one_decay_per_line
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.support.state import check_state
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["NEURON", "TANH", "LayerParameters", "MSTPNNetwork"]

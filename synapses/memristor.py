@@ -25,23 +25,20 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from brian2.units import Quantity, Unit, allunits
+from brian2.units import Quantity, allunits
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
-from mstpn.synapses.files import one_line
+from mstpn.synapses.support.files import one_line
+from mstpn.synapses.support.sourced import PROVENANCES, UNIT_SYMBOLS, Constant
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
     "DEFAULT_DEVICE",
-    "PROVENANCES",
-    "UNIT_SYMBOLS",
-    "Constant",
     "DeviceError",
     "Memristor",
 ]
 
 DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
-PROVENANCES = ("paper", "digest", "derived", "stpn", "follow-up", "assumed", "measured")
 _LARGEST_DEPTH = 8
 _SMALLEST, _LARGEST = 1e-24, 1e6  # what no device is beyond; products stay finite between
 _VOLTAGE_ROUNDING = 1e-9
@@ -50,22 +47,6 @@ _VOLTAGE_ROUNDING = 1e-9
 
 class DeviceError(ValueError):
     """A device file is missing, malformed or unphysical; says which field and why."""
-
-
-@dataclass(frozen=True)
-class Constant:
-    """Where a device constant comes from.
-
-    Parameters
-    ----------
-    provenance : str
-        One of `PROVENANCES`.
-    source : str
-        Figure, equation or reasoning.
-    """
-
-    provenance: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -360,19 +341,6 @@ _UNITS: dict[str, Any] = {
     "watt": allunits.watt,
     "joule": allunits.joule,
 }
-_PREFIXES = ("", "p", "n", "u", "m")
-UNIT_SYMBOLS: dict[str, Unit] = {
-    prefix + symbol: getattr(allunits, prefix + unit)
-    for symbol, unit in {
-        "V": "volt",
-        "S": "siemens",
-        "s": "second",
-        "W": "watt",
-        "J": "joule",
-    }.items()
-    for prefix in _PREFIXES
-}
-"""Units that a device file may name, by symbol."""
 _SIGMOID = ("decay_half_voltage", "decay_slope_voltage")
 _MAY_BE_ZERO_OR_NEGATIVE = ("bias_voltage_min", "decay_min", "conductance_min")
 

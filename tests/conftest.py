@@ -4,8 +4,8 @@ import oracles
 import pytest
 from brian2.units import joule, second, siemens, volt
 
-from mstpn.network.codegen import use_target
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,11 +15,12 @@ import pytest
 import torch
 from brian2.units import ms
 
-from mstpn.analysis.ledger import ledger, load_recording, save
-from mstpn.analysis.recording import Recording, RecordingError
+from mstpn.analysis.energy.ledger import ledger, load_recording, save
+from mstpn.analysis.energy.recording import Recording, RecordingError
 from mstpn.bridge.conversion import layer_parameters
-from mstpn.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from mstpn.network.twin import MSTPN, TwinConfig
+from mstpn.network.twin.agent import MSTPN
+from mstpn.network.twin.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from mstpn.network.twin.layer import TwinConfig
 from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -157,7 +158,7 @@ def test_damage_to_a_ledger_is_noticed_and_said_in_one_line(
 
 CODEGEN = """
 from brian2 import NeuronGroup, Network, prefs, second
-from mstpn.network.codegen import compiled
+from mstpn.synapses.support.brian_target import compiled
 class Small:
     def __init__(self):
         self.group = NeuronGroup(2, "x : 1", name="small")

@@ -14,7 +14,27 @@ ALLOWED = {
     "bridge": {"synapses", "network", "bridge"},
     "analysis": {"synapses", "analysis"},
 }
-EMULATOR_USERS = {"bridge/pong.py", "network/evaluate.py"}
+ROOMS = {
+    "synapses.support": set(),
+    "synapses": {"synapses.support"},
+    "synapses.bench": {"synapses", "synapses.support"},
+    "network.twin": {"network"},
+    "network.retrieval": {"network", "network.twin"},
+    "bridge.checkpoints": set(),
+    "bridge.training": set(),
+    "analysis.energy": set(),
+    "analysis.pictures": {"analysis.energy"},
+    "analysis.gpu": {"analysis.energy", "analysis.pictures"},
+    "analysis.device": {"analysis.pictures"},
+    "analysis.report": {"analysis.energy", "analysis.gpu", "analysis.pictures"},
+}
+"""What each may import of its own package, beside itself."""
+
+
+def room(module: str) -> str:
+    """The folder that a module of ours lies in, or is."""
+    parts = module.removeprefix("mstpn.").split(".")
+    return ".".join(parts[:2] if (ROOT / "/".join(parts[:2])).is_dir() else parts[:1])
 
 
 def imported(path: Path) -> set[str]:
@@ -33,10 +53,14 @@ def test_imports_point_one_way(package: str) -> None:
     files = list((ROOT / package).rglob("*.py"))
     assert files
     for path in files:
-        ours = {name.split(".")[1] for name in imported(path) if name.startswith("mstpn.")}
-        assert ours <= ALLOWED[package], path
-        if str(path.relative_to(ROOT)) not in EMULATOR_USERS:
-            assert not {n.split(".")[0] for n in imported(path)} & {"ale_py", "gymnasium"}, path
+        names = imported(path)
+        ours = {name for name in names if name.startswith("mstpn.")}
+        assert {name.split(".")[1] for name in ours} <= ALLOWED[package], path
+        here = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        beside = {room(name) for name in ours if name.split(".")[1] == package} - {here}
+        assert beside <= ROOMS.get(here, beside), path
+        if package != "bridge":
+            assert not {name.split(".")[0] for name in names} & {"ale_py", "gymnasium"}, path
 
 
 def test_oracles_import_nothing_of_ours() -> None:

@@ -21,15 +21,15 @@ from brian2 import prefs
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from mstpn.analysis.energies import TERMS
-from mstpn.analysis.ledger import load_recording
-from mstpn.analysis.recording import RecordingError
+from mstpn.analysis.energy.energies import TERMS
+from mstpn.analysis.energy.ledger import load_recording
+from mstpn.analysis.energy.recording import RecordingError
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.play import GameRecord, play_game
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import load_checkpoint
 from mstpn.network.frames import STEP_DURATION
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
 EXAMPLE = scripts.FOLDER / "pong_brian.py"
@@ -346,7 +346,7 @@ def test_a_ledger_without_its_extra_says_what_to_install(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, "xarray", None)
-    monkeypatch.delitem(sys.modules, "mstpn.analysis.ledger", raising=False)
+    monkeypatch.delitem(sys.modules, "mstpn.analysis.energy.ledger", raising=False)
     assert example.main(["--target", "numpy", "--ledger", str(tmp_path / "g.nc")]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("pong_brian.py: --ledger needs pip install -e '.[analysis]'")
@@ -356,7 +356,7 @@ def test_a_ledger_without_its_extra_says_what_to_install(
 
 def test_without_a_compiler_the_network_runs_on_numpy_and_says_so_once(tmp_path: Path) -> None:
     code = (
-        "from mstpn.network.codegen import use_target\n"
+        "from mstpn.synapses.support.brian_target import use_target\n"
         "assert use_target('auto') == 'numpy'\n"
         "try:\n    use_target('cython')\nexcept ValueError as e:\n    print(e)\n"
     )

@@ -30,9 +30,9 @@ from IPython.display import Markdown, Math
 from sympy import Symbol, latex
 
 from mstpn.network.brian import NEURON, LayerParameters, MSTPNNetwork
-from mstpn.network.codegen import use_target
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 
 pd.set_option("display.float_format", "{:.3g}".format)
 target = use_target("numpy")  # a few synapses are not worth a compiler's time

@@ -26,20 +26,20 @@ import pandas as pd
 import torch
 from brian2 import joule, mjoule, pjoule, second
 
-from mstpn.analysis import figures
-from mstpn.analysis.energies import TERMS, energies, marks
-from mstpn.analysis.gpu import baselines, paper_game
-from mstpn.analysis.ledger import ledger
-from mstpn.analysis.protocols import POLICIES
-from mstpn.analysis.recording import Recorder
+from mstpn.analysis.energy.energies import TERMS, energies, marks
+from mstpn.analysis.energy.ledger import ledger
+from mstpn.analysis.energy.policies import POLICIES
+from mstpn.analysis.energy.recording import Recorder
+from mstpn.analysis.gpu.baselines import baselines, paper_game
+from mstpn.analysis.report import figures
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import load_checkpoint
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 
 N_DECISIONS = 300
 pd.set_option("display.float_format", "{:.3g}".format)

@@ -38,12 +38,13 @@ from brian2 import (
 )
 from brian2.units import Quantity
 
-from mstpn.analysis import bench_figures
-from mstpn.analysis.bench_extraction import decay_per_step, fit_sigmoid
-from mstpn.network.codegen import use_target
-from mstpn.synapses import bench, st_hebb
+from mstpn.analysis.device import bench_figures
+from mstpn.analysis.device.bench_extraction import decay_per_step, fit_sigmoid
+from mstpn.synapses import st_hebb
+from mstpn.synapses.bench import protocols as bench
+from mstpn.synapses.bench.voltage_driven import VOLTAGE_DRIVEN
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.voltage_driven import VOLTAGE_DRIVEN
+from mstpn.synapses.support.brian_target import use_target
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#555555"
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})

@@ -19,23 +19,27 @@
 # that the same parts are worth.
 
 # %%
+from collections.abc import Iterator
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from brian2 import volt
+from numpy.typing import NDArray
 
 from mstpn.bridge.ablation import ablated
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import MEMORY_CHECKPOINT
 from mstpn.bridge.conversion import line_voltages
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import load_checkpoint
-from mstpn.network.codegen import use_target
+from mstpn.bridge.training.positions import positions
 from mstpn.network.frames import STEP_DURATION, Flicker
-from mstpn.network.positions import positions
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 
+Array = NDArray[np.float64]
 N_DECISIONS, SEED = 900, 1002
 torch.set_num_threads(1)
 target = use_target("numpy")  # for some seconds of a game not worth a compiler's time
@@ -86,7 +90,7 @@ plt.show()
 
 
 # %%
-def outputs_of(name):
+def outputs_of(name: str) -> Iterator[Array]:
     """Play an agent without one of its parts on the same frames."""
     other = BrianAgent(ablated(name, checkpoint, device, 0), device, STEP_DURATION)
     for seen in shown:
@@ -94,7 +98,7 @@ def outputs_of(name):
         yield other.h
 
 
-def explained(h):
+def explained(h: Array) -> Array:
     """Share of the row's variance that the map explains, by blank frames since one was seen."""
     visible = np.isfinite(ball_row)
     x = np.column_stack([h, np.ones(len(h))])

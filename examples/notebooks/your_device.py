@@ -26,17 +26,17 @@ import pandas as pd
 import torch
 from brian2 import mjoule, volt
 
-from mstpn.analysis.energies import TERMS, energies
-from mstpn.analysis.protocols import trained
-from mstpn.analysis.recording import Recorder
+from mstpn.analysis.energy.energies import TERMS, energies
+from mstpn.analysis.energy.policies import trained
+from mstpn.analysis.energy.recording import Recorder
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import load_checkpoint
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
+from mstpn.synapses.support.brian_target import use_target
 
 N_DECISIONS = 100
 pd.set_option("display.float_format", "{:.3g}".format)

@@ -25,18 +25,18 @@ from brian2.units import second
 from torch import Tensor
 from tqdm import tqdm
 
-from mstpn.analysis.recording import Recorder
+from mstpn.analysis.energy.recording import Recorder
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters, layer_parameters
 from mstpn.bridge.pong import Pong
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
-from mstpn.network.checkpoint import Checkpoint, load_checkpoint
-from mstpn.network.codegen import Target, use_target
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.normalisation import NORM_FLOOR
+from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import Target, use_target
 from mstpn.synapses.write_limits import WriteLimits
 
 BLOCK = 20

@@ -26,8 +26,10 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from mstpn.network.checkpoint import atomic_write, save_checkpoint
-from mstpn.network.twin import MSTPN, TwinConfig
+from mstpn.network.twin.agent import MSTPN
+from mstpn.network.twin.checkpoint import save_checkpoint
+from mstpn.network.twin.layer import TwinConfig
+from mstpn.synapses.support.files import atomic_write
 
 EXAMPLE = Path(__file__).parents[2] / "examples/pong_brian.py"
 TIMING = ("wall_time_s", "step_ms_median")

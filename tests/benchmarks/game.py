@@ -16,16 +16,16 @@ from typing import Any
 
 import torch
 
-from mstpn.analysis.ledger import recorded
+from mstpn.analysis.energy.ledger import recorded
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
-from mstpn.network.checkpoint import load_checkpoint
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 
 
 class Stopwatch:

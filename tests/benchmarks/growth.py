@@ -29,12 +29,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from mstpn.analysis.style import COLOUR, GREY, styled
+from mstpn.analysis.pictures.style import COLOUR, GREY, styled
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
-from mstpn.synapses.files import replacing
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
+from mstpn.synapses.support.files import replacing
 
 N_UNITS = 64
 SIZES = [2**k for k in range(12, 22)]

@@ -9,8 +9,9 @@ import time
 
 import torch
 
-from mstpn.network.memory import keep_freed_memory
-from mstpn.network.twin import FrontEnd, State, STHebbLayer, TwinConfig
+from mstpn.network.twin.agent import FrontEnd
+from mstpn.network.twin.layer import State, STHebbLayer, TwinConfig
+from mstpn.network.twin.memory import keep_freed_memory
 
 
 def seconds(layer: STHebbLayer, x: torch.Tensor, *, fused: bool, repeats: int) -> float:

@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from brian_step import game_features
 
-from mstpn.analysis.ledger import ledger, save
-from mstpn.analysis.protocols import trained
-from mstpn.analysis.recording import Recorder
+from mstpn.analysis.energy.ledger import ledger, save
+from mstpn.analysis.energy.policies import trained
+from mstpn.analysis.energy.recording import Recorder
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters, layer_parameters
 from mstpn.network.brian import MSTPNNetwork
-from mstpn.network.checkpoint import load_checkpoint
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 
 
 def measure(features: np.ndarray, folder: Path) -> dict[str, float]:

@@ -27,10 +27,10 @@ from growth import GAME, parameters
 from tqdm import tqdm
 
 from mstpn.network.brian import NEURON, TANH, MSTPNNetwork
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 
 EXAMPLE = Path(__file__).parents[2] / "examples/pong_brian.py"
 ACTIVE = 0.3

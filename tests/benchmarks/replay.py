@@ -25,11 +25,11 @@ from brian_step import game_features
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
-from mstpn.network.checkpoint import load_checkpoint
-from mstpn.network.codegen import use_target
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.replay import Replay
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 
 
 def stepped(p: LayerParameters, devices: list[Memristor], features: np.ndarray) -> dict[str, Any]:

@@ -26,17 +26,17 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from mstpn.analysis.style import COLOUR, GREY, STYLE
+from mstpn.analysis.pictures.style import COLOUR, GREY, STYLE
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, save_play
-from mstpn.network.checkpoint import atomic_write, load_checkpoint
-from mstpn.network.codegen import compiled
 from mstpn.network.frames import STEP_DURATION
-from mstpn.synapses.files import replacing
+from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import compiled
+from mstpn.synapses.support.files import atomic_write, replacing
 
 EXAMPLE = Path(__file__).parents[2] / "examples/pong_brian.py"
 SETTLING_GAMES = 10

@@ -16,10 +16,11 @@ from unittest import mock
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from mstpn.network.fused import FusedStepper
-from mstpn.network.options import parse_options
-from mstpn.network.train import Trainer
-from mstpn.network.twin import FrontEnd, STHebbLayer
+from mstpn.bridge.training.options import parse_options
+from mstpn.bridge.training.train import Trainer
+from mstpn.network.twin.agent import FrontEnd
+from mstpn.network.twin.fused import FusedStepper
+from mstpn.network.twin.layer import STHebbLayer
 
 PARTS = {
     "environment": ("environment",),

@@ -1,0 +1,1 @@
+"""Measurements of devices: fits, the bench's extraction, reports and figures."""

@@ -1,0 +1,103 @@
+"""What measurements say: orientation of a loop, Lambda from decays, the sigmoid through it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from brian2.units import Quantity, second, siemens, volt
+from numpy.typing import NDArray
+from scipy.optimize import curve_fit
+
+from mstpn.synapses.bench.protocols import Decay
+
+__all__ = ["Sigmoid", "decay_per_step", "fit_sigmoid", "loop_area"]
+
+Array = NDArray[np.float64]
+
+
+def loop_area(x: Array, y: Array) -> Array:
+    """Signed area within closed curves; positive if counter-clockwise.
+
+    Parameters
+    ----------
+    x, y : ndarray, (L, N)
+        Corners of N polygons.
+    """
+    after_x, after_y = np.roll(x, -1, axis=0), np.roll(y, -1, axis=0)
+    return np.asarray(0.5 * (x * after_y - after_x * y).sum(axis=0))
+
+
+def decay_per_step(measured: Decay, step_duration: Quantity) -> Array:
+    """Lambda of every decay, (B, R), by a least-squares fit of one exponential.
+
+    Parameters
+    ----------
+    measured : Decay
+    step_duration : Quantity, second
+        What Lambda refers to.
+
+    Raises
+    ------
+    ValueError
+        If a conductance did not change at all.
+    """
+    time = np.asarray(measured.time / second)
+    change = np.asarray(measured.change / siemens)
+    if not np.abs(change).max(axis=0).all():
+        raise ValueError("a conductance did not change, so there is no decay to fit")
+    rates = np.apply_along_axis(lambda curve: _rate(time, curve), 0, change)
+    return np.asarray(np.exp(-rates * float(step_duration / second)))
+
+
+def _rate(time: Array, change: Array) -> float:
+    """Rate of an exponential through a curve, 1/second."""
+    share = change / change[np.abs(change).argmax()]
+    # begin where the curve has lost 1/e, or at its end
+    fallen = np.flatnonzero(share < np.exp(-1))
+    start = 1 / time[fallen[0] if len(fallen) else -1]
+    (_, rate), _ = curve_fit(
+        lambda t, size, rate: size * np.exp(-rate * t), time, share, p0=(1.0, start), xtol=1e-14
+    )
+    return float(rate)
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """Lambda against bias voltage: ``1 / (1 + exp(-(V - half) / slope))``.
+
+    Parameters
+    ----------
+    half, slope : Quantity, volt
+    """
+
+    half: Quantity
+    slope: Quantity
+
+    def __call__(self, voltage: Quantity) -> Array:
+        """Lambda at voltages."""
+        return _logistic(np.asarray(voltage / volt), float(self.half), float(self.slope))
+
+
+def fit_sigmoid(bias_voltage: Quantity, decay: Array) -> Sigmoid:
+    """Least-squares fit of a sigmoid.
+
+    Parameters
+    ----------
+    bias_voltage : Quantity, volt, (B,)
+    decay : ndarray, (B, R)
+        Lambda.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three voltages.
+    """
+    if len(bias_voltage) < 3:
+        raise ValueError(f"a sigmoid needs three voltages or more, got {len(bias_voltage)}")
+    x = np.repeat(np.asarray(bias_voltage / volt), decay.shape[1])
+    start = (float(np.mean(x)), float(np.ptp(x)) / 5)
+    (half, slope), _ = curve_fit(_logistic, x, decay.ravel(), p0=start, xtol=1e-14)
+    return Sigmoid(half * volt, slope * volt)
+
+
+def _logistic(x: Array, half: float, slope: float) -> Array:
+    return np.asarray(1 / (1 + np.exp(-(x - half) / slope)))

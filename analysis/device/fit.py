@@ -1,0 +1,317 @@
+"""Constants of a memristor from its measurements, by least squares.
+
+With V_0 the largest amplitude and w_0 a width that were measured, T the network step, and G_k
+and A_k of their own for every trace k::
+
+    dG = sign(V) dG_0 (|V| / V_0)^m (w / w_0),     dF = dG / kappa
+    E  = E_0 (|V| / V_0)^n (w / w_0)
+    G  = G_k + A_k Lambda(V_bias)^(t / T),         logit Lambda = (V_bias - V_half) / V_slope
+    P  = V_bias^2 (G_offset + kappa S),            P_bias = V_bias,max^2 G_offset
+
+as in `mstpn.synapses.memristor`. Intervals are those of `mstpn.analysis.device.least_squares`.
+"""
+
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from brian2.units import Quantity, allunits, second
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from mstpn.analysis.device.laws import fit_decay, fit_power, fit_pulses
+from mstpn.analysis.device.least_squares import CONFIDENCE, Estimate, Fit
+from mstpn.analysis.device.measurements import Measurements, shown
+from mstpn.synapses.memristor import DeviceError, Memristor
+from mstpn.synapses.support.sourced import Constant, DataError
+
+__all__ = ["UNITS", "DeviceFit", "Found", "fit_device"]
+
+UNITS = {f.name: f.metadata["unit"] for f in fields(Memristor) if "unit" in f.metadata}
+"""Brian2's name of each constant's unit, or "1"."""
+
+Array = NDArray[np.float64]
+
+
+class Found(NamedTuple):
+    """A constant that replaces one of the base device.
+
+    Parameters
+    ----------
+    value : Quantity or float
+    interval : tuple of Quantity or float, optional
+        Absent where a value was set by the experimenter or restated.
+    constant : Constant
+        Provenance and source.
+    """
+
+    value: Any
+    interval: tuple[Any, Any] | None
+    constant: Constant
+
+
+@dataclass(frozen=True)
+class DeviceFit:
+    """A device as measured.
+
+    Parameters
+    ----------
+    base : Path
+        Device file that the other constants are from.
+    device : Memristor
+    found : mapping of str to Found
+        Constants that the measurements determine, or that had to be restated.
+    fits : tuple of Fit
+    decays : tuple of (float, Estimate)
+        Bias voltage in volt and Lambda of every decay trace by itself.
+    step_duration : Quantity, second
+        That Lambda refers to.
+    """
+
+    base: Path
+    device: Memristor
+    found: Mapping[str, Found]
+    fits: tuple[Fit, ...]
+    decays: tuple[tuple[float, Estimate], ...]
+    step_duration: Quantity
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Constants that are the base device's."""
+        return tuple(name for name in self.device.constants if name not in self.found)
+
+
+def fit_device(
+    base: Path,
+    *,
+    pulses: Measurements | None = None,
+    decay: Measurements | None = None,
+    power: Measurements | None = None,
+    step_duration: Quantity,
+) -> DeviceFit:
+    """Fit what was measured; the base device says the rest.
+
+    A constant of the base that refers to a voltage or width which the measurements replace is
+    restated there by the base's own law: its offset conductance and its pulses stay as they are.
+
+    Parameters
+    ----------
+    base : Path
+        Device file.
+    pulses, decay, power : Measurements, optional
+        At least one of them.
+    step_duration : Quantity, second
+        Network step that Lambda shall refer to.
+
+    Raises
+    ------
+    DataError
+        If the measurements do not determine a constant.
+    DeviceError
+        If the base file is refused, or no device can have the constants together.
+    """
+    fail_for_dimension_mismatch(step_duration, second, "step_duration must be in second")
+    if not 0 < float(step_duration) < math.inf:
+        raise DataError(f"step_duration must be positive, got {step_duration}")
+    if pulses is None and decay is None and power is None:
+        raise DataError("measurements of pulses, decay or power are needed")
+    device = Memristor.from_file(base)
+    found: dict[str, Found] = {}
+    fits: list[Fit] = []
+    decays: list[tuple[float, Estimate]] = []
+    if pulses is not None:
+        found |= _pulse_range(pulses, device)
+    if decay is not None:
+        fit, decays = fit_decay(decay, float(step_duration))
+        fits.append(fit)
+        found |= _decay_constants(fit, float(step_duration))
+    found |= _restated(device, found)
+    if power is not None:
+        fits.append(fit_power(power))
+        found |= _power_constants(fits[-1], _with(device, found))
+    if pulses is not None:
+        for quantity in ("dG", "dF", "energy"):
+            if quantity in pulses:
+                fits.append(fit_pulses(pulses, quantity, *_reference(device, found)))
+                found |= _pulse_constants(fits[-1], device, found)
+    device = _checked(_with(device, found))
+    found = {name: found[name] for name in device.constants if name in found}
+    fits.sort(key=lambda fit: fit.data is not pulses)
+    return DeviceFit(base, device, found, tuple(fits), tuple(decays), step_duration)
+
+
+def _pulse_range(data: Measurements, device: Memristor) -> dict[str, Found]:
+    """The smallest and largest amplitude, and a reference width that was measured."""
+    amplitude, width = np.abs(data.si("voltage")), data.si("width")
+    if not amplitude.min() < amplitude.max():
+        raise DataError(
+            f"{data.at('voltage')}: amplitudes must differ to determine the exponents, "
+            f"got {_quantity('pulse_voltage', amplitude.max())} only"
+        )
+    found = {
+        **_set("pulse_voltage_min", amplitude.min(), data, "smallest amplitude measured"),
+        **_set("pulse_voltage", amplitude.max(), data, "largest amplitude; reference V0"),
+    }
+    kept = float(device.pulse_width)
+    if not width.min() <= kept <= width.max():
+        nearest = width[np.abs(width - kept).argmin()]
+        found |= _set("pulse_width", nearest, data, "a width measured; reference w0")
+    return found
+
+
+def _restated(device: Memristor, found: Mapping[str, Found]) -> dict[str, Found]:
+    """The base device's own laws at references that are no longer the base's."""
+    new = _with(device, found)
+    v = float(new.pulse_voltage / device.pulse_voltage)
+    w = float(new.pulse_width / device.pulse_width)
+    factors = {
+        "bias_power": float(new.bias_voltage_max / device.bias_voltage_max) ** 2,
+        "pulse_conductance": v**device.pulse_conductance_exponent * w,
+        "pulse_energy": v**device.pulse_energy_exponent * w,
+    }
+    restated = {}
+    for name, factor in factors.items():
+        if factor != 1:
+            old = device.constants[name]
+            source = f"{old.source}; restated, times {factor:.6g}, at the new {_REFERENCES[name]}"
+            value = getattr(device, name) * factor
+            restated[name] = Found(value, None, Constant(old.provenance, source))
+    return restated
+
+
+_REFERENCES = {
+    "bias_power": "bias_voltage_max",
+    "pulse_conductance": "reference pulse",
+    "pulse_energy": "reference pulse",
+}
+
+
+def _reference(device: Memristor, found: Mapping[str, Found]) -> tuple[float, float]:
+    """Voltage and width of the reference pulse."""
+    new = _with(device, found)
+    return float(new.pulse_voltage), float(new.pulse_width)
+
+
+def _pulse_constants(fit: Fit, device: Memristor, found: Mapping[str, Found]) -> dict[str, Found]:
+    size, exponent = fit.estimate(lambda p: fit.scale * p[0]), fit.estimate(lambda p: p[1])
+    what, provenance = "reference pulse", "measured"
+    if fit.quantity == "dF":
+        kappa, provenance, origin = _kappa(device, found)
+        size, what = size.times(kappa), f"dF of the reference pulse times kappa ({origin})"
+    name = "pulse_energy" if fit.quantity == "energy" else "pulse_conductance"
+    return {
+        **_estimated(name, size, fit, what, provenance=provenance),
+        **_estimated(f"{name}_exponent", exponent, fit, "power of the amplitude"),
+    }
+
+
+def _kappa(device: Memristor, found: Mapping[str, Found]) -> tuple[Estimate, str, str]:
+    """Conductance of a unit of W + F, what a product with it is, and where it is from."""
+    if "weight_conductance" in found and (interval := found["weight_conductance"].interval):
+        value = found["weight_conductance"].value
+        return Estimate(*map(float, (value, *interval))), "measured", "measured"
+    value = float(device.weight_conductance)
+    provenance = device.constants["weight_conductance"].provenance
+    return Estimate(value, value, value), "derived", f"the base's, {provenance}"
+
+
+def _decay_constants(fit: Fit, step: float) -> dict[str, Found]:
+    data = fit.data
+    low, high = float(fit.variables[1].min()), float(fit.variables[1].max())
+    slope = fit.estimate(lambda p: (high - low) / (p[1] - p[0]))
+    half = fit.estimate(lambda p: (low * p[1] - high * p[0]) / (p[1] - p[0]))
+    lowest, highest = (fit.estimate(operator.itemgetter(k)).map(expit) for k in (0, 1))
+    what = f"Lambda per step of {step:.6g} s"
+    return {
+        **_set("bias_voltage_min", low, data, "smallest bias voltage measured"),
+        **_set("bias_voltage_max", high, data, "largest bias voltage measured"),
+        **_estimated("decay_min", lowest, fit, f"{what} at bias_voltage_min"),
+        **_estimated("decay_max", highest, fit, f"{what} at bias_voltage_max"),
+        **_estimated("decay_half_voltage", half, fit, what, positive=False),
+        **_estimated("decay_slope_voltage", slope, fit, what),
+    }
+
+
+def _power_constants(fit: Fit, device: Memristor) -> dict[str, Found]:
+    """Power at S = 0 and its slope.
+
+    Where conductances stand for weights they do not say which of them is S = 0. It is the
+    base's offset conductance then, and the power there is all they determine.
+    """
+    top = float(device.bias_voltage_max)
+    if fit.names[0] == "conductance":
+        there = np.array([[float(device.offset_conductance)], [top]])
+        power = fit.estimate(lambda p: fit.scale * fit.model(there, *p)[0])
+        offset = f"{shown(device.offset_conductance)}, the base's at S = 0"
+        what = f"at bias_voltage_max and {offset} ({device.constants['bias_power'].provenance})"
+        return _estimated("bias_power", power, fit, what, provenance="derived")
+    zero, one = (np.array([[s], [top]]) for s in (0.0, 1.0))
+    power = fit.estimate(lambda p: fit.scale * fit.model(zero, *p)[0])
+    kappa = fit.estimate(
+        lambda p: fit.scale * (fit.model(one, *p) - fit.model(zero, *p))[0] / top**2
+    )
+    return {
+        **_estimated("bias_power", power, fit, "at S = 0 and bias_voltage_max"),
+        **_estimated("weight_conductance", kappa, fit, "slope of power in S, over V_bias^2"),
+    }
+
+
+def _set(name: str, value: float, data: Measurements, what: str) -> dict[str, Found]:
+    """A constant that the experimenter set."""
+    constant = Constant("measured", f"{data.path.name}: {what}")
+    return {name: Found(_quantity(name, value), None, constant)}
+
+
+def _estimated(
+    name: str,
+    estimate: Estimate,
+    fit: Fit,
+    what: str,
+    *,
+    provenance: str = "measured",
+    positive: bool = True,
+) -> dict[str, Found]:
+    """A constant that was fitted; one that must be positive is known only if 0 is excluded."""
+    value, low, high = (_quantity(name, end) for end in estimate)
+    interval = f"{100 * CONFIDENCE:g} % confidence interval {shown(low, high)}"
+    if positive and not estimate.low > 0:
+        raise DataError(f"{fit.data.path}: {name} must be above 0, got a {interval}")
+    source = f"{interval}; {fit.data.path.name}, {len(fit.measured)} rows: {what}"
+    return {name: Found(value, (low, high), Constant(provenance, source))}
+
+
+def _quantity(name: str, value: float) -> Any:
+    """A bare number in SI units with the unit of a constant."""
+    unit = UNITS[name]
+    return float(value) if unit == "1" else Quantity(value, dim=getattr(allunits, unit).dim)
+
+
+def _with(device: Memristor, found: Mapping[str, Found]) -> Memristor:
+    """The base device with constants replaced."""
+    constants = dict(device.constants) | {name: new.constant for name, new in found.items()}
+    values = {name: new.value for name, new in found.items()}
+    try:
+        return replace(device, **values, constants=MappingProxyType(constants))
+    except DeviceError as error:
+        raise DeviceError(f"no device can have the constants together: {error}") from error
+
+
+def _checked(device: Memristor) -> Memristor:
+    """The device, if it reaches W = 0."""
+    low, offset, high = (
+        getattr(device, name)
+        for name in ("conductance_min", "offset_conductance", "conductance_max")
+    )
+    if not low <= offset <= high:
+        raise DeviceError(
+            "no device can have the constants together: bias_power / bias_voltage_max^2 = "
+            f"{shown(offset)}, the conductance at W = 0, lies outside [conductance_min, "
+            f"conductance_max], {shown(low, high)}"
+        )
+    return device

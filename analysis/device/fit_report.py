@@ -1,0 +1,111 @@
+"""What a fit of a device found: its file, a summary, numbers for a program."""
+
+import json
+from typing import Any
+
+from mstpn.analysis.device.fit import UNITS, DeviceFit, Found
+from mstpn.analysis.device.least_squares import CONFIDENCE, Fit
+from mstpn.analysis.device.measurements import shown, units
+from mstpn.synapses.support.sourced import read_table
+
+__all__ = ["device_toml", "numbers", "quality", "summary"]
+
+
+def device_toml(fit: DeviceFit, name: str) -> str:
+    """The device file, in the form of `synapses/srtio3.toml`.
+
+    Parameters
+    ----------
+    fit : DeviceFit
+        Constants that it keeps are copied from the base's file as they stand there.
+    name : str
+        Of the device.
+    """
+    tables = [
+        f"# Constants marked `measured` were fitted, the others are those of {fit.base.name}.\n"
+        "# What each of them means: synapses/srtio3.toml.\n\n"
+        f"name = {_text(name)}\n"
+    ]
+    for field, entry in read_table(fit.base).items():
+        if field == "name":
+            continue
+        if field in fit.found:
+            found = fit.found[field]
+            value = float(found.value / units(UNITS[field])[entry["unit"]])
+            entry |= {"value": value, **vars(found.constant)}
+        tables.append(
+            f"[{field}]\nvalue = {entry['value']!r}\n"
+            + "".join(f"{key} = {_text(entry[key])}\n" for key in ("unit", "provenance", "source"))
+        )
+    return "\n".join(tables)
+
+
+def _text(value: str) -> str:
+    """A TOML string; JSON's escapes are a part of TOML's, but for one character."""
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def summary(fit: DeviceFit) -> str:
+    """For a person: what was found, how well it fits, what was kept."""
+    width = max(map(len, fit.found))
+    lines = [
+        f"{name:{width}}  {shown(value):>10}  {constant.provenance}: {constant.source}"
+        for name, (value, _, constant) in fit.found.items()
+    ]
+    kept = (f"{name} ({fit.device.constants[name].provenance})" for name in fit.kept)
+    return "\n".join(
+        [*lines, "", *map(_judged, fit.fits), "", f"kept from {fit.base}: {', '.join(kept)}"]
+    )
+
+
+def _judged(fit: Fit) -> str:
+    return (
+        f"{fit.data.path}: {fit.data.headers[fit.quantity]!r} of {len(fit.measured)} rows "
+        f"by {len(fit.parameters)} parameters, {quality(fit)}"
+    )
+
+
+def quality(fit: Fit) -> str:
+    """How well a fit describes its rows."""
+    chi = fit.reduced_chi_squared
+    said = f"R\N{SUPERSCRIPT TWO} = {fit.r_squared:.5g}"
+    if chi is not None:
+        said += f", \N{GREEK SMALL LETTER CHI}\N{SUPERSCRIPT TWO}/dof = {chi:.3g}"
+    return said
+
+
+def numbers(fit: DeviceFit) -> dict[str, Any]:
+    """For a program: constants and intervals in SI units, quality of every fit."""
+    constants = {
+        name: {
+            "value": float(getattr(fit.device, name)),
+            "unit": UNITS[name],
+            "interval": _interval(fit.found.get(name)),
+            "kept": name in fit.kept,
+            "provenance": constant.provenance,
+            "source": constant.source,
+        }
+        for name, constant in fit.device.constants.items()
+    }
+    fits = [
+        {
+            "file": str(f.data.path),
+            "column": f.data.headers[f.quantity],
+            "rows": len(f.measured),
+            "degrees_of_freedom": f.dof,
+            "r_squared": f.r_squared,
+            "reduced_chi_squared": f.reduced_chi_squared,
+        }
+        for f in fit.fits
+    ]
+    return {
+        "base": str(fit.base),
+        "confidence": CONFIDENCE,
+        "step_duration_s": float(fit.step_duration),
+        "constants": constants,
+        "fits": fits,
+    }
+
+
+def _interval(found: Found | None) -> list[float] | None:
+    return None if found is None or found.interval is None else [float(e) for e in found.interval]

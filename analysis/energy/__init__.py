@@ -1,0 +1,1 @@
+"""Joules of recorded games, by term, synapse and frame, and how sure they are."""

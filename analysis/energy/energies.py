@@ -1,0 +1,228 @@
+"""Joules of a recorded game by term: pulse, bias, read; per synapse, per frame, per trace.
+
+With V the voltage held, T the step and F(t) the short-term weight at the start of frame t
+(see `mstpn.analysis.energy.integration`)::
+
+    E_pulse = E_0 / dF_0^p sum |dF|^p
+    E_bias  = V^2 integral of G,
+              integral of G = (G_offset + kappa W) n T + kappa tau (sum dF - F_end)
+    E_read  = V_read^2 t_read ((G_offset + kappa W) sum |z| + kappa sum |z| F)
+
+with tau = T / ln(1 / Lambda) and F_end the short-term weight at the end of the last frame.
+The formulas of whole frames are `mstpn.synapses.joules`, as the training has them; those of the
+synapse are in `mstpn.synapses.st_hebb`. Everything is summed here from h and z alone, so that the
+network's own accumulators check it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from brian2.units import Quantity, joule, second, siemens, volt
+from numpy.typing import NDArray
+
+from mstpn.analysis.energy.integration import Integration, Sums
+from mstpn.analysis.energy.recording import Recording
+from mstpn.synapses.joules import Charges, mean_share
+from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits, issued_update, windowed_trace
+
+__all__ = [
+    "TERMS",
+    "TERM_CONSTANTS",
+    "assumed_constants",
+    "bias_energy",
+    "conductance_integral",
+    "energies",
+    "frame_energies",
+    "marks",
+    "provenance",
+    "pulse_energy",
+    "read_energy",
+    "synapse_energies",
+    "trace",
+]
+
+Array = NDArray[np.float64]
+
+TERMS = ("pulse", "bias", "read")
+_CONDUCTANCE = ("bias_power", "bias_voltage_max", "weight_conductance")
+_DECAY = ("bias_voltage_min", "decay_half_voltage", "decay_slope_voltage")
+TERM_CONSTANTS: Mapping[str, tuple[str, ...]] = {
+    "pulse": (
+        "pulse_energy",
+        "pulse_energy_exponent",
+        "pulse_conductance",
+        "pulse_conductance_exponent",
+        "weight_conductance",
+    ),
+    "bias": (*_CONDUCTANCE, *_DECAY),
+    "worst-case bias": _CONDUCTANCE,
+    "read": ("read_voltage", "read_duration", *_CONDUCTANCE),
+}
+"""Device constants that each term rests on; a worst-case bias needs no decay."""
+
+
+def provenance(device: Memristor, terms: Sequence[str] = TERMS) -> str:
+    """Where the constants behind some terms come from, one clause per mark."""
+    found = _by_mark(device, terms)
+    return "; ".join(f"{mark}: {', '.join(names)}" for mark, names in sorted(found.items()))
+
+
+def marks(device: Memristor, terms: Sequence[str] = TERMS) -> str:
+    """The provenance marks behind some terms, without the constants' names."""
+    return ", ".join(sorted(_by_mark(device, terms)))
+
+
+def assumed_constants(device: Memristor, terms: Sequence[str]) -> list[str]:
+    """Constants behind some terms that are assumed."""
+    return _by_mark(device, terms).get("assumed", [])
+
+
+def _by_mark(device: Memristor, terms: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(n for term in terms for n in TERM_CONSTANTS[term]):
+        found.setdefault(device.provenance(name), []).append(name)
+    return found
+
+
+def conductance_integral(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
+    """Integral of G over the game, per synapse, (M, N), siemens second."""
+    static = device.conductance(recording.weight) * sums.n_frames
+    faded = sums.added - recording.decay * sums.trace
+    held = device.weight_conductance * (faded / np.log(1 / recording.decay))
+    return (static + held) * recording.step_duration
+
+
+def bias_energy(
+    sums: Sums, recording: Recording, device: Memristor, bias_voltage: Quantity
+) -> Quantity:
+    """Bias energy per synapse, (M, N), for voltages held, a scalar or (M, N)."""
+    return bias_voltage**2 * conductance_integral(sums, recording, device)
+
+
+def pulse_energy(sums: Sums, device: Memristor) -> Quantity:
+    """Energy of the pulses per synapse, (M, N)."""
+    # a power law: that of dF = 1 scales them all
+    return Charges.of(device, 1 * second).pulse(sums.pulses)
+
+
+def read_energy(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
+    """Energy of the reads per synapse, (M, N)."""
+    static = device.conductance(recording.weight) * sums.read_input[:, None]
+    charges = Charges.of(device, recording.step_duration)
+    return charges.read(static + device.weight_conductance * sums.read)
+
+
+def energies(
+    recording: Recording, device: Memristor, bias_voltage: Quantity
+) -> dict[str, Quantity]:
+    """Joules of a whole game by term, summed over synapses.
+
+    Parameters
+    ----------
+    recording : Recording
+    device : Memristor
+    bias_voltage : Quantity, volt
+        Charged on the synapses, a scalar or (M, N).
+    """
+    sums = Integration(recording, device.energy_exponent).advance()
+    per_synapse = synapse_energies(sums, recording, device, bias_voltage)
+    return {term: np.sum(energy) for term, energy in per_synapse.items()}
+
+
+def synapse_energies(
+    sums: Sums, recording: Recording, device: Memristor, bias_voltage: Quantity
+) -> dict[str, Quantity]:
+    """Energy per synapse by term, each (M, N)."""
+    return {
+        "pulse": pulse_energy(sums, device),
+        "bias": bias_energy(sums, recording, device, bias_voltage),
+        "read": read_energy(sums, recording, device),
+    }
+
+
+def frame_energies(integration: Integration, device: Memristor, voltage: Array) -> Array:
+    """Joules of every frame, (T, 3) in the order of `TERMS`.
+
+    Parameters
+    ----------
+    integration : Integration
+        Done, with `bias_weight` = V^2 `mean_share(Lambda)` in volt^2.
+    device : Memristor
+    voltage : ndarray, (M, N), volt
+    """
+    r = integration.recording
+    charges = Charges.of(device, r.step_duration)
+    standing = np.sum(charges.standing(voltage * volt, r.weight))
+    column = np.sum(device.conductance(r.weight), axis=1)
+    frame = np.repeat(np.arange(r.n_frames), r.event_count)
+    reads = np.bincount(
+        frame, np.abs(r.event_z) * np.asarray(column)[r.event_unit], minlength=r.n_frames
+    )
+    by_term = {
+        "pulse": charges.pulse(integration.frame_pulses),
+        "bias": standing + charges.held(integration.frame_held * volt**2),
+        "read": charges.read(reads * siemens + charges.kappa * integration.frame_read),
+    }
+    return np.stack([np.asarray(by_term[term] / joule) for term in TERMS], axis=-1)
+
+
+def trace(
+    recording: Recording,
+    device: Memristor,
+    bias_voltage: Quantity,
+    presynaptic: int,
+    postsynaptic: int,
+) -> dict[str, Array]:
+    """What one synapse did in every frame.
+
+    Returns
+    -------
+    dict of str to ndarray
+        `W`, `F`, `dF`, (T,), and `energy`, joule, (T, 3) in the order of `TERMS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such synapse.
+    """
+    m, n = recording.weight.shape
+    if not (0 <= presynaptic < m and 0 <= postsynaptic < n):
+        raise ValueError(
+            f"synapse must lie in [0, {m}) x [0, {n}), got ({presynaptic}, {postsynaptic})"
+        )
+    at = (presynaptic, postsynaptic)
+    z = np.zeros(recording.n_frames)
+    mine = recording.event_unit == presynaptic
+    frame = np.repeat(np.arange(recording.n_frames), recording.event_count)
+    z[frame[mine]] = recording.event_z[mine]
+    decay, weight = recording.decay[at], recording.weight[at]
+    wanted = recording.gamma[at] * (recording.h[:-1, postsynaptic] * z[:-1])
+    short_term, update, issued = _pulsed(wanted, decay, weight, recording.limits)
+    voltage = np.broadcast_to(np.asarray(bias_voltage / volt), (m, n))[at] * volt
+    charges = Charges.of(device, recording.step_duration)
+    held = weight + mean_share(decay) * short_term
+    read = device.conductance(weight + short_term) * np.abs(z)
+    energy = {
+        "pulse": device.pulse_energy_for(issued),
+        "bias": charges.standing(voltage, held),
+        "read": charges.read(read),
+    }
+    return {
+        "W": np.full_like(z, weight),
+        "F": short_term,
+        "dF": update,
+        "energy": np.stack([np.asarray(energy[term] / joule) for term in TERMS], axis=-1),
+    }
+
+
+def _pulsed(wanted: Array, decay: float, weight: float, limits: WriteLimits) -> Array:
+    """F, dF and the update issued in every frame, (3, T), of one synapse."""
+    frames = np.zeros((3, len(wanted) + 1))
+    f = 0.0
+    for t, update in enumerate(wanted.tolist(), start=1):
+        issued = issued_update(update, limits.delta_f_min, limits.delta_f_max)
+        faded = decay * f
+        f = windowed_trace(faded + issued, weight, limits.total_min, limits.total_max)
+        frames[:, t] = f, issued + (f - (faded + issued)), issued
+    return frames

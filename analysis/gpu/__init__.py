@@ -1,0 +1,1 @@
+"""The same work on GPUs: baselines, ratios, and where memristors and GPUs break even."""

@@ -1,0 +1,87 @@
+"""Return against agent steps for ranges of Lambda (Weilenmann et al. 2024, Fig. 4b)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from mstpn.synapses.support.tidy import read_rows
+
+__all__ = ["CurvePoint", "draw_learning_curves", "read_curves", "thinned"]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One row of the tidy table of a sweep.
+
+    Parameters
+    ----------
+    decay_min, decay_max : float
+        Range of Lambda the agent was trained in, per network step.
+    seed : int
+    step : int
+        Agent steps.
+    mean_return : float
+        Of the sampled policy over its last 100 games.
+    """
+
+    decay_min: float
+    decay_max: float
+    seed: int
+    step: int
+    mean_return: float
+
+
+def thinned(points: Sequence[CurvePoint], n: int) -> list[CurvePoint]:
+    """At most `n` of the points of one agent, evenly, the last one among them."""
+    if len(points) <= n:
+        return list(points)
+    return [points[k] for k in np.linspace(0, len(points) - 1, n).round().astype(int)]
+
+
+def read_curves(path: Path) -> list[CurvePoint]:
+    """Read the table; see `mstpn.synapses.support.tidy.read_rows`."""
+    return read_rows(path, CurvePoint)
+
+
+def draw_learning_curves(ax: Axes, points: Sequence[CurvePoint]) -> None:
+    """Mean over agents as a line, all agents between lowest and highest as a band.
+
+    Curves end where the first agent of their range does.
+
+    Parameters
+    ----------
+    ax : Axes
+    points : sequence of CurvePoint
+    """
+    ranges = sorted({(p.decay_min, p.decay_max) for p in points})
+    for low, high in ranges:
+        agents = _agents([p for p in points if (p.decay_min, p.decay_max) == (low, high)])
+        first = max(steps[0] for steps, _ in agents)
+        last = min(steps[-1] for steps, _ in agents)
+        grid = np.linspace(first, last, 200)
+        curves = np.array([np.interp(grid, steps, returns) for steps, returns in agents])
+        span = "\N{GREEK CAPITAL LETTER LAMDA} "
+        span += f"= {low:g}" if low == high else f"\N{ELEMENT OF} [{low:g}, {high:g}]"
+        plural = "agents" if len(agents) > 1 else "agent"
+        (line,) = ax.plot(grid / 1e6, curves.mean(0), label=f"{span}, {len(agents)} {plural}")
+        ax.fill_between(
+            grid / 1e6, curves.min(0), curves.max(0), color=line.get_color(), alpha=0.2, linewidth=0
+        )
+    ax.set_xlabel("agent steps (millions)")
+    ax.set_ylabel("return, mean of 100 games")
+    ax.set_ylim(-22, 22)
+    ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    ax.legend(frameon=False)
+
+
+def _agents(points: Sequence[CurvePoint]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    agents = []
+    for seed in sorted({p.seed for p in points}):
+        mine = sorted((p.step, p.mean_return) for p in points if p.seed == seed)
+        steps, returns = np.array(mine, dtype=float).T
+        agents.append((steps, returns))
+    return agents

@@ -1,0 +1,1 @@
+"""One game's energy as a page."""

@@ -1,0 +1,127 @@
+"""Greedy games of a checkpoint's torch twin, many at once, in float32.
+
+    python -m mstpn.bridge.training.evaluate runs/pong/best.safetensors --games 32
+
+A quick score for choosing among checkpoints. The games that count are those of the Brian2
+network, `examples/pong_brian.py`.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ale_py.vector_env import AtariVectorEnv
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from mstpn.network.frames import Flicker
+from mstpn.network.twin.agent import MSTPN
+from mstpn.network.twin.checkpoint import load_checkpoint
+from mstpn.network.twin.layer import CycleNoise
+
+__all__ = ["evaluate", "main", "pong_environments"]
+
+
+def pong_environments(n: int, *, sticky: float = 0.0, noop_max: int = 30) -> AtariVectorEnv:
+    """`n` games of Pong, single grey frames, as `mstpn.bridge.pong.Pong` shows them."""
+    return AtariVectorEnv(
+        "pong",
+        n,
+        stack_num=1,
+        noop_max=noop_max,
+        use_fire_reset=False,
+        repeat_action_probability=sticky,
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+
+
+@torch.inference_mode()
+def evaluate(
+    net: MSTPN,
+    n_games: int,
+    seed: int,
+    *,
+    sticky: float = 0.0,
+    flicker: float = 0.0,
+    max_decisions: int = 5000,
+    delta_f_std: float = 0.0,
+) -> NDArray[np.float64]:
+    """Play `n_games` greedy games side by side.
+
+    Parameters
+    ----------
+    net : MSTPN
+        In float32, on any device; on other memristors if put on them.
+    n_games : int
+    seed : int
+        Sets the starts and the emulators' randomness.
+    sticky : float
+        Probability that the emulator repeats the last action.
+    flicker : float
+        Probability that a frame is blanked.
+    max_decisions : int
+        A game still going on then, in a rally without end, counts as it stands.
+    delta_f_std : float
+        Spread of updates from pulse to pulse, relative; each game has its own noise.
+
+    Returns
+    -------
+    ndarray, (n_games,)
+        Return of each game.
+    """
+    env = pong_environments(n_games, sticky=sticky)
+    seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, n_games)
+    observation, _ = env.reset(seed=seeds)
+    blank = Flicker(flicker, seeds.tolist())
+    state = net.layer.initial_state(n_games)
+    keep = torch.ones(n_games, device=state.h.device)
+    noise = None
+    if delta_f_std > 0:
+        keys = torch.from_numpy(seeds.astype(np.int64)).to(keep.device)
+        noise = CycleNoise(delta_f_std, keys, torch.tensor(0))
+    stepper = net.layer.stepper(state, noise)
+    returns, playing = np.zeros(n_games), np.ones(n_games, bool)
+    for _ in range(max_decisions):
+        if not playing.any():
+            break
+        frames = torch.from_numpy(blank(observation[:, 0].copy()))
+        h = stepper.step(net.front_end(frames.to(keep.device)), keep)
+        actions = net.action_head(h).argmax(1).cpu().numpy()
+        observation, rewards, ended, truncated, _ = env.step(actions)
+        returns += np.where(playing, rewards, 0)
+        playing &= ~(ended | truncated)
+    env.close()
+    return returns
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Score checkpoints by greedy games.")
+    parser.add_argument("checkpoints", type=Path, nargs="+")
+    parser.add_argument("--games", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sticky", type=float, default=0.0)
+    parser.add_argument("--flicker", type=float, default=0.0)
+    parser.add_argument("--max-decisions", type=int, default=5000)
+    options: Any = parser.parse_args(arguments)
+    for path in options.checkpoints:
+        net = load_checkpoint(path).twin()
+        returns = evaluate(
+            net,
+            options.games,
+            options.seed,
+            sticky=options.sticky,
+            flicker=options.flicker,
+            max_decisions=options.max_decisions,
+        )
+        print(
+            f"{path}: mean {returns.mean():+.2f}, worst {returns.min():+.0f}, best "
+            f"{returns.max():+.0f}, won {np.mean(returns > 0):.0%} of {len(returns)}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,466 @@
+"""Train the m-STPN agent on Pong by reinforcement learning.
+
+    python -m mstpn.bridge.training.train --total-steps 4000000 --out runs/pong
+
+The state (h, F) is carried from one rollout to the next and zeroed when a game ends;
+minibatches are whole sequences of some of the games. The range of Lambda is kept by the
+twin's parametrisation, the weights' range by clamping after every update. By default the
+device's own range of Lambda, and weights well inside its conductance window.
+
+The folder gets `last` and `best` (by greedy evaluation games) as checkpoints, the log, and
+`state.safetensors`, from which `--resume` goes on: parameters, optimiser, schedule and
+curve continue; the games start anew, from seeds that follow from the seed and the step.
+"""
+
+import copy
+import json
+import signal
+import time
+from collections import deque
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mstpn.bridge.training.evaluate import evaluate, pong_environments
+from mstpn.bridge.training.log import TrainingLog
+from mstpn.bridge.training.options import MAY_CHANGE, SPREADS, Options, parse_options
+from mstpn.bridge.training.positions import PositionHead, distance
+from mstpn.bridge.training.ppo import Rollout, advantages, losses, total_loss
+from mstpn.bridge.training.teacher import Teacher
+from mstpn.network.frames import STEP_DURATION, Flicker
+from mstpn.network.twin.agent import MSTPN, PixelScale
+from mstpn.network.twin.checkpoint import load_checkpoint, save_checkpoint, without_feedback
+from mstpn.network.twin.layer import INITIAL_GAMMA, CycleNoise, State, TwinConfig
+from mstpn.network.twin.memory import keep_freed_memory
+from mstpn.network.twin.optimiser import adam
+from mstpn.synapses.joules import Charges
+from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.support.files import atomic_write, one_line
+
+__all__ = ["Trainer", "main"]
+
+_LIT = 0.1
+"""Bias of a channel that begins active everywhere: of the size of features where something is."""
+
+
+class Trainer:
+    """Recurrent PPO or A2C; `run` is the whole training.
+
+    Parameters
+    ----------
+    options : Options
+
+    Raises
+    ------
+    ValueError
+        If the folder holds another training, or none to resume, or one of other parameters, as
+        another version wrote it, or there is no such device.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = o = options
+        if o.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device: cuda was asked for, but torch finds no CUDA GPU")
+        keep_freed_memory()
+        torch.manual_seed(o.seed)
+        self.device = torch.device(o.device)
+        self.generator = torch.Generator().manual_seed(o.seed)
+        self.env = pong_environments(o.n_envs, sticky=o.sticky)
+        n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
+        config = TwinConfig(
+            *(o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits),
+            bias_lines=o.bias_lines,
+            feedback=not o.no_feedback,
+        )
+        self.net = MSTPN(config)
+        self.net.front_end.pixels = PixelScale(o.pixel_zero, o.pixel_unit)
+        self.initial: dict[str, Any] | None = None
+        if o.initial and not o.resume:
+            self._start_from(Path(o.initial))
+        self.teacher = self._teacher() if o.teacher else None
+        self.position_head = PositionHead(o.n_hidden)
+        self.learner = nn.ModuleDict({"net": self.net, "position_head": self.position_head})
+        self.learner.to(self.device)
+        self.memristor = o.memristor_model
+        self._start_layer()
+        self.optimiser = adam(
+            self.learner, o.learning_rate, epsilon=1e-5, decay_rate=o.decay_learning_rate
+        )
+        self.start = self.net.layer.learned()
+        self.step = 0
+        self.returns: deque[float] = deque(maxlen=100)
+        self.best = -np.inf
+        self.folder = Path(o.out)
+        self.elapsed = 0.0
+        self.history: list[dict[str, Any]] = [{"command": o.command, "from_step": 0}]
+        if o.resume:
+            self._restore()
+        elif (self.folder / "state.safetensors").exists():
+            raise ValueError(f"{self.folder} holds a training: say --resume, or another --out")
+        self.charges = None
+        if self.device.type == "cpu" and o.normalisation != "stpn":
+            self.charges = Charges.of(self.memristor, STEP_DURATION).bare()
+        elif o.energy_price:
+            raise ValueError("energy-price must be 0 on cuda and with the normalisation stpn")
+        self.log = TrainingLog(self.folder, self.step)
+        self._reset()
+        self.state = self.net.layer.initial_state(o.n_envs)
+        self.done = torch.zeros(o.n_envs, device=self.device)
+        self.game_return = np.zeros(o.n_envs)
+
+    def _teacher(self) -> Teacher:
+        teacher = load_checkpoint(Path(self.options.teacher)).twin().to(self.device)
+        if teacher.config.n_actions != self.net.config.n_actions:
+            raise ValueError(
+                f"teacher: {self.options.teacher} must have {self.net.config.n_actions} actions, "
+                f"got {teacher.config.n_actions}"
+            )
+        return Teacher(teacher, self.options.n_envs)
+
+    def _start_from(self, path: Path) -> None:
+        checkpoint, config = load_checkpoint(path), self.net.config
+        low, high = config.decay_min, config.decay_max
+        other = ("decay_min", "decay_max", "limits", "bias_lines")
+        if checkpoint.config.feedback and not config.feedback:
+            checkpoint = without_feedback(checkpoint)
+        if replace(checkpoint.config, **{name: getattr(config, name) for name in other}) != config:
+            raise ValueError(
+                f"initial: {path} must be of the same network, {config}, but for "
+                f"{', '.join(other)}, got {checkpoint.config}"
+            )
+        if checkpoint.config != config:
+            margin = 0.02 * (high - low)  # at the very end of its range Lambda has no gradient
+            decay = checkpoint.tensors["layer.decay"].clip(low + margin, high - margin)
+            tensors = checkpoint.tensors | {"layer.decay": decay}
+            checkpoint = replace(checkpoint, config=config, tensors=tensors)
+        pixels, self.net = self.net.front_end.pixels, checkpoint.twin()
+        self.net.front_end.rescale(pixels)
+        self.initial = checkpoint.metadata.get("training")
+
+    @torch.no_grad()
+    def _start_layer(self) -> None:
+        """What of the layer's start the options say."""
+        o, layer = self.options, self.net.layer
+        if o.initial_decay and not o.resume:
+            share = (o.initial_decay - o.decay_min) / (o.decay_max - o.decay_min)
+            layer.decay_logit.fill_(float(np.log(share / (1 - share))))
+        self.net.front_end.conv2.bias[: 0 if o.resume else o.lit_channels] = _LIT  # type: ignore[index]
+        if o.contrast_only:
+            self.net.front_end.see_contrast_only(o.lit_channels)
+        if not o.initial and not o.resume:
+            layer.gamma.mul_(o.initial_gamma / INITIAL_GAMMA)
+        if o.no_memory:
+            layer.gamma.zero_()
+            layer.gamma.requires_grad_(False)
+
+    def run(self) -> None:
+        """Train until `total_steps`, saving every `save_minutes` and at the end.
+
+        SIGINT and SIGTERM end it after the update in progress, with everything saved.
+        """
+        o = self.options
+        stopped: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda received, _frame: stopped.append(received))
+        last_save = started = time.monotonic()
+        already, per_update = self.elapsed, o.n_envs * o.rollout_length
+        with tqdm(total=o.total_steps, initial=self.step, unit="step", disable=None) as bar:
+            while self.step < o.total_steps and not stopped:
+                rollout = self._collect()
+                record = self._update(rollout) | self._limited(rollout)
+                self.step += per_update
+                self.elapsed = already + time.monotonic() - started
+                self._log(record)
+                bar.update(per_update)
+                bar.set_postfix(mean_return=self.mean_return(), refresh=False)
+                if o.evaluation_steps and self.step % o.evaluation_steps < per_update:
+                    self._evaluate()
+                if time.monotonic() - last_save > 60 * o.save_minutes:
+                    self._save()
+                    last_save = time.monotonic()
+        self._save()
+        self.log.close()
+
+    def summary(self) -> dict[str, Any]:
+        """What the training came to."""
+        return {
+            "finished": self.step >= self.options.total_steps,
+            "steps": self.step,
+            "seconds": round(self.elapsed, 1),
+            "mean_return_last_100": self.mean_return() if self.returns else None,
+            "best": self.best if np.isfinite(self.best) else None,
+            "folder": str(self.folder),
+        } | self.net.layer.moved(self.start)
+
+    @torch.no_grad()
+    def _collect(self) -> Rollout:
+        net, teacher = self.net, self.teacher
+        noise = self._other_devices()
+        start, stepper = self.state, net.layer.stepper(self.state, noise)
+        columns: list[tuple[Tensor, ...]] = []
+        taught: list[Tensor] = []
+        for _ in range(self.options.rollout_length):
+            frames, keep, seen = self.frames, 1 - self.done, self.unblanked
+            logits, value = net.heads(stepper.step(net.front_end(frames), keep))
+            log_prob = logits.log_softmax(1)
+            if teacher is not None:
+                taught.append(teacher.log_probs(seen, keep))
+            action = torch.multinomial(log_prob.exp().cpu(), 1, generator=self.generator)
+            reward, final = self._act(action[:, 0])
+            action = action.to(self.device)
+            chosen = log_prob.gather(1, action)[:, 0]
+            columns.append((frames, keep, action[:, 0], chosen, value, reward, final, seen))
+        self.state = State(*stepper.state())
+        stacked: Any = [torch.stack(column) for column in zip(*columns, strict=True)]
+        seen, stacked[-1] = stacked[-1], noise
+        rollout = Rollout(start, *stacked)
+        if self.options.position_coefficient:
+            rollout.positions = self.position_head.targets(seen)
+        if teacher is not None:
+            rollout.taught = torch.stack(taught)
+        return rollout
+
+    def _other_devices(self) -> CycleNoise | None:
+        """Go on with devices, and noise of their updates, that follow from the step."""
+        o = self.options
+        if not o.spread(0):
+            return None
+        draws = np.random.default_rng([o.seed, self.step, 1])
+        self._put_on(o.spread(int(draws.integers(2**31))))
+        keys = torch.from_numpy(draws.integers(0, 2**31, o.n_envs)).to(self.device)
+        return CycleNoise(o.delta_f_std, keys, torch.tensor(0)) if o.delta_f_std else None
+
+    def _put_on(self, spread: Nonidealities) -> None:
+        shape = tuple(reversed(self.net.layer.weight.shape))
+        self.net.layer.put_on(spread.draw(shape, self.memristor))
+
+    def _act(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Play one decision of every game; return the rewards, and 1 where a return ends."""
+        observation, reward, ended, truncated, _ = self.env.step(action.numpy())
+        self._see(observation[:, 0])
+        done = ended | truncated
+        self.game_return += reward
+        self.returns.extend(self.game_return[done])
+        self.game_return[done] = 0
+        self.done = self._to_device(done.astype(np.float32))
+        final = done | (reward != 0) if self.options.points_apart else done
+        shaped = self._shaped(reward, observation[:, 0])
+        return self._to_device(shaped.astype(np.float32)), self._to_device(final.astype(np.float32))
+
+    def _shaped(self, reward: np.ndarray, observation: np.ndarray) -> np.ndarray:
+        """Reward and tracking penalty, which is gone at the training's end."""
+        o = self.options
+        if not o.tracking_penalty:
+            return reward
+        penalty = o.tracking_penalty * (1 - self.step / o.total_steps)
+        return reward - penalty * distance(observation)
+
+    def _update(self, rollout: Rollout) -> dict[str, float]:
+        o = self.options
+        progress = self.step / o.total_steps
+        for group in self.optimiser.param_groups:
+            group["lr"] = o.learning_rate * group["rate"] * (1 - progress)
+        advantage = advantages(rollout, self._next_value(), o.discount, o.gae_lambda)
+        n_epochs, n_parts = (o.n_epochs, o.n_minibatches) if o.algorithm == "ppo" else (1, 1)
+        sums: dict[str, float] = {}
+        for _ in range(n_epochs):
+            order = torch.randperm(o.n_envs, generator=self.generator).to(self.device)
+            for which in order.chunk(n_parts):
+                terms = losses(
+                    *(self.net, rollout, advantage, which, o, self.position_head, self.charges)
+                )
+                self.optimiser.zero_grad(set_to_none=True)
+                total_loss(terms, o, progress).backward()
+                nn.utils.clip_grad_norm_(self.learner.parameters(), o.gradient_clip)
+                self.optimiser.step()
+                self._keep_in_range()
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + value.item()
+        return {name: total / (n_epochs * n_parts) for name, total in sums.items()}
+
+    @torch.no_grad()
+    def _keep_in_range(self) -> None:
+        o = self.options
+        self.net.layer.weight.clamp_(o.weight_min, o.weight_max)
+        if o.contrast_only:
+            self.net.front_end.see_contrast_only(o.lit_channels)
+
+    @torch.no_grad()
+    def _limited(self, rollout: Rollout) -> dict[str, float]:
+        """How often the device's limits bite, in the first game of some rollouts."""
+        every = 64
+        if self.step // (self.options.n_envs * self.options.rollout_length) % every:
+            return {}
+        x = self.net.front_end(rollout.frames[:, 0])[:, None]
+        state = State(*(s[:1] for s in rollout.state))
+        first = slice(1)
+        noise = rollout.noise_of(first)
+        return self.net.layer.limited_fractions(x, state, rollout.keep[:, first], noise)
+
+    @torch.no_grad()
+    def _next_value(self) -> Tensor:
+        x = self.net.front_end(self.frames)
+        h, _ = self.net.layer(x[None], self.state, 1 - self.done[None], fused=True)
+        return self.net.heads(h[0])[1]
+
+    def mean_return(self) -> float:
+        """Of the last 100 games of the sampled policy; NaN before the first one ended."""
+        return float(np.mean(self.returns)) if self.returns else float("nan")
+
+    def _log(self, record: dict[str, float]) -> None:
+        numbers = {"seconds": round(self.elapsed, 1), "mean_return": round(self.mean_return(), 3)}
+        decay = self.net.layer.decay.detach()
+        record |= self.net.layer.moved(self.start) | {
+            "decay_first": float(decay[0, 0]),
+            "decay_last": float(decay[0, -1]),
+        }
+        self.log.write(self.step, numbers | {k: float(f"{v:.5g}") for k, v in record.items()})
+
+    def _evaluate(self) -> None:
+        o = self.options
+        if o.spread(o.seed):
+            self._put_on(o.spread(o.seed))
+        returns = evaluate(
+            *(self.net, o.evaluation_games, o.seed),
+            sticky=o.sticky,
+            flicker=o.flicker,
+            delta_f_std=o.delta_f_std,
+        )
+        mean = float(returns.mean())
+        self.log.write(self.step, {"evaluation": mean, "evaluation_worst": float(returns.min())})
+        self._keep_if_best(mean)
+
+    def _keep_if_best(self, score: float) -> None:
+        if score > self.best:
+            self.best = score
+            self._save_net("best")
+
+    def _save_net(self, name: str) -> None:
+        """As users load it, on the usual scale of grey levels."""
+        net = copy.deepcopy(self.net)
+        net.front_end.rescale(PixelScale())
+        save_checkpoint(net, self.folder / f"{name}.safetensors", self._training())
+
+    def _training(self) -> dict[str, Any]:
+        return {
+            "command": self.history[-1]["command"],
+            "history": self.history,
+            "options": asdict(self.options),
+            "steps": self.step,
+            "seconds": self.elapsed,
+            "mean_return_last_100": self.mean_return(),
+            "initial": self.initial,
+            "moved": self.net.layer.moved(self.start),
+        } | self._initial_lines()
+
+    def _initial_lines(self) -> dict[str, Any]:
+        """Lambda of the lines when the training began; a seed gives those of all synapses."""
+        if self.options.bias_lines == "synapse":
+            return {}
+        return {"initial_lines": self.start["decay"].tolist()}
+
+    def _save(self) -> None:
+        self._save_net("last")
+        if not self.options.evaluation_steps and len(self.returns) == self.returns.maxlen:
+            self._keep_if_best(self.mean_return())
+        tensors = self.learner.state_dict()
+        tensors |= {f"start.{name}": value for name, value in self.start.items()}
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
+        scalars = {
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "best": self.best,
+            "returns": list(self.returns),
+            "history": self.history,
+            "options": asdict(self.options),
+            "initial": self.initial,
+        }
+        metadata = {"trainer": json.dumps(scalars)}
+        atomic_write(self.folder / "state.safetensors", save(tensors, metadata))
+
+    def _restore(self) -> None:
+        path = self.folder / "state.safetensors"
+        try:
+            tensors = load_file(path, device=self.options.device)
+            with path.open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{path}: {error}") from error
+        scalars = json.loads(header["__metadata__"]["trainer"])
+        for name, value in asdict(self.options).items():
+            stored = scalars["options"].get(name, getattr(Options, name))
+            if name not in MAY_CHANGE and stored != value:
+                raise ValueError(f"{path}: {name} is {value}, but {stored} in the folder")
+        learned = {k: v for k, v in tensors.items() if not k.startswith(("adam.", "start."))}
+        try:
+            self.learner.load_state_dict(learned)
+            self.start = {name: tensors[f"start.{name}"] for name in self.start}
+        except (RuntimeError, KeyError) as error:
+            raise ValueError(f"{path}: another trainer's parameters: {one_line(error)}") from error
+        adam = self.optimiser.state_dict()
+        for name, value in tensors.items():
+            if name.startswith("adam."):
+                _, index, moment = name.split(".")
+                adam["state"].setdefault(int(index), {})[moment] = value
+        self.optimiser.load_state_dict(adam)
+        self.step, self.elapsed, self.best = (scalars[k] for k in ("step", "elapsed", "best"))
+        if any(
+            scalars["options"].get(name, 0.0) != getattr(self.options, name)
+            for name in ("sticky", "flicker", *SPREADS)
+        ):
+            self.best = -np.inf
+        self.returns.extend(scalars["returns"])
+        self.initial = scalars.get("initial")
+        self.history = [*scalars["history"], *self.history]
+        self.history[-1]["from_step"] = self.step
+        self.generator.manual_seed(self.options.seed + self.step)
+
+    def _reset(self) -> None:
+        seeds = np.random.default_rng([self.options.seed, self.step]).integers(
+            0, 2**31 - 1, self.options.n_envs
+        )
+        observation, _ = self.env.reset(seed=seeds)
+        self.flicker = Flicker(self.options.flicker, seeds.tolist())
+        self._see(observation[:, 0])
+
+    def _see(self, observation: np.ndarray) -> None:
+        """Take the next frames, of which the agent sees what is not blanked."""
+        self.unblanked = self._to_device(observation)
+        self.frames = self._to_device(self.flicker(observation))
+
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array.copy()).to(self.device)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line: one option per field of `Options`."""
+    options, parser = parse_options(arguments)
+    try:
+        trainer = Trainer(options)
+        trainer.run()
+        summary = trainer.summary()
+        if options.json:
+            atomic_write(Path(options.json), json.dumps(summary, indent=1).encode())
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    moved = ", ".join(
+        f"{symbol} {summary[f'{name}_moved']:.2g}"
+        for symbol, name in (("W", "weight"), ("Lambda", "decay"), ("Gamma", "gamma"))
+    )
+    print(
+        f"{'finished' if summary['finished'] else 'stopped'} after {summary['steps']:,} steps and "
+        f"{summary['seconds'] / 60:.1f} min, {len(trainer.returns)} last games: mean return "
+        f"{trainer.mean_return():+.2f}; moved (rms): {moved}; weights in {summary['folder']}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Associative retrieval: a small task that needs short-term memory."""

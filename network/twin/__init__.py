@@ -1,0 +1,1 @@
+"""The m-STPN network in torch: layer, agent, kernel, checkpoint."""

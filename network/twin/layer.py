@@ -1,0 +1,590 @@
+"""The torch twin of the m-STPN network: conv front-end, m-STPN layer, two heads.
+
+With ``z(t) = normalise([x(t); h(t-1)])`` and all of W, Lambda, Gamma per synapse::
+
+    h(t)   = tanh((W + F(t)) z(t) + b)
+    F(t+1) = Lambda * F(t) + Gamma * h(t) z(t)^T
+
+Sizes and initial values of the layer follow the STPN agent of Rodriguez, Guo and Moraitis
+(ICML 2022); the range of Lambda and the missing weight normalisation follow Weilenmann et
+al. (Nature Communications 15, 2024). The normalisation `stpn` is the published layer of the
+former instead: with n the Euclidean norm of each row of W + F, the sum and F are divided
+by it, ``h = tanh((W + F) z / n + b)`` and ``F(t+1) = Lambda * F / n + Gamma * h z^T``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mstpn.network.normalisation import NORM_FLOOR, NORMALISATIONS, check_normalisation
+from mstpn.network.wiring import check_bias_lines, lines_of, per_synapse
+from mstpn.synapses.joules import Charges, mean_share
+from mstpn.synapses.nonidealities import NOISE_UNIT, Deviations, noise_level
+from mstpn.synapses.write_limits import WriteLimits
+
+if TYPE_CHECKING:
+    from mstpn.network.twin.kernel import Pulses
+
+__all__ = [
+    "INITIAL_GAMMA",
+    "CycleNoise",
+    "STHebbLayer",
+    "Spent",
+    "State",
+    "Stepper",
+    "TwinConfig",
+]
+
+INITIAL_GAMMA = 0.001
+"""Gamma starts uniform between minus and plus this."""
+_UNLIMITED = WriteLimits()
+_LARGEST_SIZE = 2**14
+_SMALLEST_DECAY = 1e-30
+"""Where the logarithm of a Lambda of 0, that of an agent without memory, is taken instead."""
+
+
+@dataclass(frozen=True)
+class TwinConfig:
+    """Sizes and limits of a network.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Units of the m-STPN layer.
+    n_actions : int
+        Size of the action head.
+    normalisation : {"none", "l2", "stpn"}
+        What is done, digitally, to the presynaptic vector z: nothing, or division by its
+        Euclidean norm. Or, in no crossbar, STPN's division by the norm of W + F.
+    decay_min, decay_max : float
+        Range of Lambda per network step, within [0, 1).
+    limits : WriteLimits, optional
+        None for ideal updates. Gradients pass limits straight through: they are those of the
+        update that was wanted.
+    bias_lines : str
+        Which synapses share one Lambda, one of `mstpn.network.wiring.BIAS_LINES`.
+    feedback : bool
+        Whether h of the last step is part of z; without it F is the layer's only memory.
+    """
+
+    n_hidden: int
+    n_actions: int
+    normalisation: str
+    decay_min: float
+    decay_max: float
+    limits: WriteLimits | None = None
+    bias_lines: str = "synapse"
+    feedback: bool = True
+
+    def __post_init__(self) -> None:
+        check_bias_lines(self.bias_lines)
+        if type(self.feedback) is not bool:
+            raise ValueError(f"feedback must be true or false, got {self.feedback!r}")
+        for name in ("n_hidden", "n_actions"):
+            size = getattr(self, name)
+            if type(size) is not int or not 0 < size <= _LARGEST_SIZE:
+                raise ValueError(f"{name} must be an integer in [1, {_LARGEST_SIZE}], got {size!r}")
+        check_normalisation(self.normalisation, (*NORMALISATIONS, "stpn"))
+        if not 0 <= self.decay_min <= self.decay_max < 1:
+            raise ValueError(
+                "decay_min and decay_max must satisfy 0 <= decay_min <= decay_max < 1, "
+                f"got {self.decay_min} and {self.decay_max}"
+            )
+
+
+class State(NamedTuple):
+    """What the layer carries from one step to the next.
+
+    Parameters
+    ----------
+    h : Tensor, (B, N)
+        Output of the last step.
+    trace : Tensor, (B, N, M)
+        Short-term weights F; (B, 2, N, M), fast and slow part, on devices whose F decays with
+        two exponentials.
+    """
+
+    h: Tensor
+    trace: Tensor
+
+    @property
+    def short_term(self) -> Tensor:
+        """F in all, (B, N, M)."""
+        return self.trace if self.trace.ndim == 3 else self.trace.sum(1)
+
+
+class CycleNoise(NamedTuple):
+    """Noise of dF from pulse to pulse.
+
+    Parameters
+    ----------
+    std : float
+        Relative standard deviation.
+    keys : Tensor of int64, (B,)
+        Seed of each sequence's noise.
+    step : Tensor of int64, ()
+        Number of the first step.
+    """
+
+    std: float
+    keys: Tensor
+    step: Tensor
+
+    def relative(self, t: int, n_out: int, n_pre: int) -> Tensor:
+        """What dF of step `t` is multiplied by, (B, N, M)."""
+        device = self.keys.device
+        synapse = torch.arange(n_pre, device=device) * n_out
+        synapse = synapse + torch.arange(n_out, device=device)[:, None]
+        level = noise_level(self.keys[:, None, None], self.step + t, synapse)
+        return (1 + self.std * (level.double() * NOISE_UNIT)).clamp_min(0)
+
+
+class Spent(NamedTuple):
+    """What the synapses of a layer spent.
+
+    Parameters
+    ----------
+    joules : dict of str to Tensor, ()
+        `pulse`, `bias` and `read`, in the mean of a step.
+    rows : Tensor, (T, B)
+        Presynaptic units with a pulse to any of their synapses; without gradient.
+    """
+
+    joules: dict[str, Tensor]
+    rows: Tensor
+
+
+class STHebbLayer(nn.Module):
+    """m-STPN layer; Lambda is bounded by a sigmoid so that every value is a device's.
+
+    Parameters
+    ----------
+    n_in : int
+        Features per step; the layer's own output is appended to them.
+    config : TwinConfig
+
+    Attributes
+    ----------
+    deviations : Deviations or None
+        Of the devices, arrays of (N, M); see `put_on`.
+    """
+
+    deviations: Deviations | None = None
+
+    def __init__(self, n_in: int, config: TwinConfig) -> None:
+        super().__init__()
+        n_out = config.n_hidden
+        n_pre = n_in + n_out * config.feedback
+        self.config, self.n_in = config, n_in
+        self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(n_out, n_pre)))
+        lines = lines_of(config.bias_lines, (n_out, n_pre), n_in)
+        self.decay_logit = nn.Parameter(torch.logit(torch.rand(lines), eps=1e-3))
+        self.gamma = nn.Parameter(torch.empty(n_out, n_pre).uniform_(-INITIAL_GAMMA, INITIAL_GAMMA))
+        self.bias = nn.Parameter(torch.empty(n_out).uniform_(-1, 1) / n_out**0.5)
+
+    @property
+    def decay(self) -> Tensor:
+        """Lambda per synapse and network step, (N, M)."""
+        return per_synapse(self.config.bias_lines, self.decay_lines, self.weight.shape, self.n_in)
+
+    @property
+    def decay_lines(self) -> Tensor:
+        """Lambda per bias line, as `mstpn.network.wiring.lines_of` shapes them."""
+        low, high = self.config.decay_min, self.config.decay_max
+        return low + (high - low) * torch.sigmoid(self.decay_logit)
+
+    @torch.no_grad()
+    def learned(self) -> dict[str, Tensor]:
+        """W, Lambda (of the lines) and Gamma as they are now, copies."""
+        values = {"weight": self.weight, "decay": self.decay_lines, "gamma": self.gamma}
+        return {name: value.detach().clone() for name, value in values.items()}
+
+    def moved(self, start: Mapping[str, Tensor]) -> dict[str, float]:
+        """Root mean square of how far each is from what `learned` was at the start."""
+        return {
+            f"{name}_moved": float((value - start[name]).square().mean().sqrt())
+            for name, value in self.learned().items()
+        }
+
+    def initial_state(self, n_batch: int) -> State:
+        """Zero h and F, for the devices that the layer is on."""
+        n_out, n_pre = self.weight.shape
+        parts = (2,) if self._is_slow else ()
+        return State(
+            self.bias.new_zeros(n_batch, n_out), self.bias.new_zeros(n_batch, *parts, n_out, n_pre)
+        )
+
+    @property
+    def _is_slow(self) -> bool:
+        return self.deviations is not None and self.deviations.slow_fraction > 0
+
+    def put_on(self, deviations: Deviations | None) -> None:
+        """Run on other devices from now on; the parameters are what is programmed.
+
+        Gradients go through the deviations to the parameters.
+
+        Parameters
+        ----------
+        deviations : Deviations or None
+            Arrays of (M, N), in the order of the Brian2 network's synapses; None for ideal
+            devices.
+
+        Raises
+        ------
+        ValueError
+            If F is to decay with two exponentials in a layer that divides it by a norm.
+        """
+        if deviations is not None:
+            if deviations.slow_fraction > 0 and self.config.normalisation == "stpn":
+                raise ValueError("slow_fraction must be 0 with the normalisation stpn")
+            like = self.weight
+            deviations = Deviations._make(
+                torch.as_tensor(v.T.copy(), dtype=like.dtype, device=like.device)
+                if isinstance(v, np.ndarray)
+                else v
+                for v in deviations
+            )
+        self.deviations = deviations
+
+    @property
+    def held(self) -> tuple[Tensor, Tensor, Tensor]:
+        """W, Lambda and Gamma of the devices; that of an update is its gain times Gamma."""
+        gamma = self.gamma if self._gain is None else self._gain * self.gamma
+        return *self._on_devices, gamma
+
+    def forward(
+        self,
+        x: Tensor,
+        state: State,
+        keep: Tensor,
+        *,
+        fused: bool = False,
+        noise: CycleNoise | None = None,
+    ) -> tuple[Tensor, State]:
+        """Run a batch of sequences.
+
+        Parameters
+        ----------
+        x : Tensor, (T, B, n_in)
+        state : State
+            h and F before the first step.
+        keep : Tensor, (T, B)
+            0 where a new game starts at that step (h and F are zeroed first), else 1.
+        fused : bool
+            Run fused: on the CPU as one kernel, which needs Numba; on a GPU, and with the
+            normalisation stpn, each step compiled by torch. Else eager torch. The kernel leaves
+            the gradient of inputs that are 0 at 0, which is right behind a ReLU.
+        noise : CycleNoise, optional
+            Of every update; gradients are those of the updates without it.
+
+        Returns
+        -------
+        h : Tensor, (T, B, N)
+        state : State
+            After the last step.
+
+        Raises
+        ------
+        ValueError
+            If F decays with two exponentials and `fused` is asked for, or the state is of other
+            devices.
+        """
+        if self._is_slow and fused:
+            raise ValueError("fused must be False with slow_fraction: the kernel has one F")
+        if state.trace.ndim != 3 + self._is_slow:
+            raise ValueError("state must be of the devices that the layer is on")
+        if fused and self._has_kernel:
+            h, trace, *_ = self._recursion(x, state, keep, noise)
+            return h, State(h[-1], trace)
+        step: Any = _compiled_step if fused else _step
+        parameters = (*self.held, self.bias, self.config, self._gain)
+        if self.deviations is not None and self._is_slow:
+            step = partial(_slow_step, self.deviations)
+        outputs = []
+        for t, (x_t, keep_t) in enumerate(zip(x, keep, strict=True)):
+            relative = noise.relative(t, *self.weight.shape) if noise is not None else None
+            state = step(x_t, keep_t, state, *parameters, relative)
+            outputs.append(state.h)
+        return torch.stack(outputs), state
+
+    @property
+    def _gain(self) -> Tensor | None:
+        return self.deviations.update_gain if self.deviations is not None else None
+
+    @torch.no_grad()
+    def limited_fractions(
+        self, x: Tensor, state: State, keep: Tensor, noise: CycleNoise | None = None
+    ) -> dict[str, float]:
+        """How often the limits bite in a batch of sequences.
+
+        Parameters
+        ----------
+        x, state, keep, noise
+            As for `forward`.
+
+        Returns
+        -------
+        dict of str to float
+            `not_issued`, share of the updates other than 0 that are too small; `clipped`, share
+            of the issued ones that are too large; `at_window`, share of the synapses whose
+            W + F is at an end of its window after the last step. Empty without limits.
+        """
+        limits = self.config.limits
+        if limits is None:
+            return {}
+        wanted = issued = clipped = 0
+        for t in range(len(x)):
+            now = slice(t, t + 1)
+            z = _presynaptic(x[t], state.h * keep[t][:, None], self.config)
+            at_step = noise._replace(step=noise.step + t) if noise is not None else None
+            _, state = self(x[now], state, keep[now], noise=at_step)
+            size = (self.gamma * torch.einsum("bi,bj->bij", state.h, z)).abs()
+            wanted += int((size > 0).sum())
+            issued += int(((size > 0) & (size >= limits.delta_f_min)).sum())
+            clipped += int((size > limits.delta_f_max).sum())
+        total = self.held[0] + state.short_term
+        at_window = (total <= limits.total_min) | (total >= limits.total_max)
+        return {
+            "not_issued": 1 - issued / max(wanted, 1),
+            "clipped": clipped / max(issued, 1),
+            "at_window": float(at_window.float().mean()),
+        }
+
+    def spend(
+        self,
+        x: Tensor,
+        state: State,
+        keep: Tensor,
+        charges: Charges,
+        noise: CycleNoise | None = None,
+    ) -> tuple[Tensor, State, Spent]:
+        """Run a batch of sequences, and count the joules of its synapses.
+
+        Parameters
+        ----------
+        x, state, keep, noise
+            As for `forward`, on the CPU.
+        charges : Charges
+            `Charges.bare`.
+        """
+        voltage = self.bias_voltage(charges)
+        decay = self.held[1].clamp_min(_SMALLEST_DECAY)
+        held = voltage**2 * mean_share(decay, torch.log)
+        h, trace, pulse, read, held_sum, rows = self._recursion(
+            x, state, keep, noise, charges, held
+        )
+        n_steps = pulse.numel()
+        terms = {
+            "pulse": charges.pulse(pulse.mean()),
+            "bias": charges.standing(voltage, self.held[0]).sum()
+            + charges.held(held_sum.sum() / n_steps),
+            "read": charges.read(charges.kappa * read.mean()),
+        }
+        return h, State(h[-1], trace), Spent(terms, rows)
+
+    def bias_voltage(self, charges: Charges) -> Tensor:
+        """Voltage held on every synapse, in volt, (N, M)."""
+        voltage = charges.bias_voltage(self.decay.clamp_min(_SMALLEST_DECAY), torch.log)
+        return voltage.clamp(charges.voltage_min, charges.voltage_max)
+
+    def stepper(self, state: State, noise: CycleNoise | None = None) -> "Stepper":
+        """Play on from a state, step by step and without gradients.
+
+        Parameters
+        ----------
+        state : State
+        noise : CycleNoise, optional
+            Of every update.
+        """
+        if not self._has_kernel:
+            return _EagerStepper(self, state, noise)
+        from mstpn.network.twin.fused import FusedStepper, layer_arrays
+
+        weight, decay = self._on_devices
+        pulses = self._pulses(noise, len(state.h), None)
+        layer = layer_arrays(
+            *(weight, decay, self.gamma, torch.zeros_like(weight), self.bias, self._kernel_gain),
+            exponent=pulses.exponent,
+        )
+        return FusedStepper(layer, self.config.normalisation == "l2", pulses, *state)
+
+    @property
+    def _has_kernel(self) -> bool:
+        on_cpu = self.weight.device.type == "cpu"
+        return on_cpu and self.config.normalisation != "stpn" and not self._is_slow
+
+    @property
+    def _on_devices(self) -> tuple[Tensor, Tensor]:
+        """W and Lambda of the devices."""
+        d = self.deviations
+        if d is None:
+            return self.weight, self.decay
+        return d.weight(self.weight), d.decay(self.decay)
+
+    @property
+    def _kernel_gain(self) -> Tensor:
+        return self._gain if self._gain is not None else torch.ones_like(self.weight)
+
+    def _pulses(self, noise: CycleNoise | None, n_batch: int, charges: Charges | None) -> "Pulses":
+        from mstpn.network.twin.kernel import Pulses
+
+        zero = torch.zeros(n_batch, dtype=torch.int64)
+        std, keys, step = noise or CycleNoise(0.0, zero, torch.tensor(0))
+        return Pulses(
+            **asdict(self.config.limits or _UNLIMITED),
+            exponent=charges.exponent if charges is not None else 1.0,
+            offset=charges.offset / charges.kappa if charges is not None else 0.0,
+            std=std,
+            keys=keys.numpy(),
+            shift=int(step),
+        )
+
+    def _recursion(
+        self,
+        x: Tensor,
+        state: State,
+        keep: Tensor,
+        noise: CycleNoise | None,
+        charges: Charges | None = None,
+        held: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        from mstpn.network.twin.fused import FusedRecursion
+
+        weight, decay = self._on_devices
+        charged = held is not None
+        return FusedRecursion.apply(
+            *(x, *state, keep, weight, decay, self.gamma),
+            *(held if charged else torch.zeros_like(weight), self.bias, self._kernel_gain),
+            *(self.config.normalisation == "l2", self._pulses(noise, len(state.h), charges)),
+            charged,
+        )
+
+
+class Stepper(Protocol):
+    """Plays a batch of games step by step."""
+
+    def step(self, x: Tensor, keep: Tensor) -> Tensor:
+        """Play one step.
+
+        Parameters
+        ----------
+        x : Tensor, (B, n_in)
+        keep : Tensor, (B,)
+            0 where a new game starts, else 1.
+
+        Returns
+        -------
+        Tensor, (B, N)
+            h.
+        """
+
+    def state(self) -> tuple[Tensor, Tensor]:
+        """H and F now; the stepper is not to be used any more."""
+
+
+class _EagerStepper:
+    def __init__(self, layer: STHebbLayer, state: State, noise: CycleNoise | None) -> None:
+        self._layer, self._state, self._noise = layer, state, noise
+
+    @torch.no_grad()
+    def step(self, x: Tensor, keep: Tensor) -> Tensor:
+        fused = not self._layer._is_slow
+        h, self._state = self._layer(
+            x[None], self._state, keep[None], fused=fused, noise=self._noise
+        )
+        if self._noise is not None:
+            self._noise = self._noise._replace(step=self._noise.step + 1)
+        return h[0]
+
+    def state(self) -> tuple[Tensor, Tensor]:
+        return self._state
+
+
+def _presynaptic(x: Tensor, h: Tensor, config: TwinConfig) -> Tensor:
+    z = torch.cat([x, h], dim=1) if config.feedback else x
+    if config.normalisation == "l2":
+        z = z / z.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
+    return z
+
+
+def _step(
+    x: Tensor,
+    keep: Tensor,
+    state: State,
+    weight: Tensor,
+    decay: Tensor,
+    gamma: Tensor,
+    bias: Tensor,
+    config: TwinConfig,
+    gain: Tensor | None,
+    relative: Tensor | None,
+) -> State:
+    """One step of the recursion, eager; `gamma` has the gain of the updates in it."""
+    h = state.h * keep[:, None]
+    trace = state.trace * keep[:, None, None]
+    z = _presynaptic(x, h, config)
+    total = weight + trace
+    current = torch.einsum("bij,bj->bi", total, z)
+    if config.normalisation == "stpn":
+        norm = total.norm(dim=-1).clamp_min(NORM_FLOOR)
+        current, trace = current / norm, trace / norm[..., None]
+    h = torch.tanh(current + bias)
+    update = gamma * torch.einsum("bi,bj->bij", h, z)
+    ideal = decay * trace + update
+    if config.limits is None and relative is None:
+        return State(h, ideal)
+    limits = config.limits or _UNLIMITED
+    with torch.no_grad():
+        gain = torch.ones_like(weight) if gain is None else gain
+        issued = _issued(update, gain, relative, limits)
+        limited = (decay * trace + issued).clamp(
+            limits.total_min - weight, limits.total_max - weight
+        )
+    return State(h, limited + (ideal - ideal.detach()))
+
+
+def _issued(update: Tensor, gain: Tensor, relative: Tensor | None, limits: WriteLimits) -> Tensor:
+    most = torch.where(gain > 0, limits.delta_f_max * gain, 0)
+    issued = torch.where(update.abs() < limits.delta_f_min * gain, 0, update)
+    issued = issued.clamp(-most, most)
+    return issued if relative is None else issued * relative.to(issued.dtype)
+
+
+def _slow_step(
+    deviations: Deviations,
+    x: Tensor,
+    keep: Tensor,
+    state: State,
+    weight: Tensor,
+    decay: Tensor,
+    gamma: Tensor,
+    bias: Tensor,
+    config: TwinConfig,
+    gain: Tensor,
+    relative: Tensor | None,
+) -> State:
+    """One step of the recursion where F decays with two exponentials; see `WRITE_SLOW`."""
+    z = _presynaptic(x, state.h * keep[:, None], config)
+    fast, slow = (state.trace * keep[:, None, None, None]).unbind(1)
+    h = torch.tanh(torch.einsum("bij,bj->bi", weight + fast + slow, z) + bias)
+    update = gamma * torch.einsum("bi,bj->bij", h, z)
+    share, slow_decay = deviations.slow_fraction, deviations.slow_decay(decay)
+    ideal = torch.stack(
+        [decay * fast + (1 - share) * update, slow_decay * slow + share * update], dim=1
+    )
+    limits = config.limits or _UNLIMITED
+    with torch.no_grad():
+        issued = _issued(update, gain, relative, limits)
+        low, high = limits.total_min - weight, limits.total_max - weight
+        slow = (slow_decay * slow + share * issued).clamp(low, high)
+        fast = (decay * fast + (1 - share) * issued).clamp(low - slow, high - slow)
+    return State(h, torch.stack([fast, slow], dim=1) + (ideal - ideal.detach()))
+
+
+_compiled_step: Any = torch.compile(_step)
+"""Compiled when first used."""

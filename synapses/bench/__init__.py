@@ -1,0 +1,1 @@
+"""One memristor under any voltage, and the measurements that devices get."""

@@ -1,0 +1,1 @@
+"""What belongs to no room: files, command lines, constants with their source, Brian2's target."""

@@ -1,0 +1,127 @@
+"""A sweep of tiny trainings on a local Ray cluster; the figure's curves."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import scripts
+
+from mstpn.analysis.pictures.learning_curves import (
+    CurvePoint,
+    draw_learning_curves,
+    read_curves,
+    thinned,
+)
+from mstpn.network.twin.checkpoint import load_checkpoint
+from mstpn.synapses.support.tidy import csv_text
+
+SCRIPT = scripts.FOLDER / "sweep_decay.py"
+
+
+def sweep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    grid = ("--ranges", "0:0", "0.08:0.92", "--seeds", "1", "--out", str(folder))
+    tiny = ("--n-envs", "2", "--rollout-length", "8", "--n-hidden", "4", "--evaluation-steps", "0")
+    command = [sys.executable, str(SCRIPT), *grid, *tiny, *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def statuses(folder: Path) -> list[tuple[str, str]]:
+    with (folder / "cells.csv").open(newline="") as file:
+        return [(row["status"], row["steps"]) for row in csv.DictReader(file)]
+
+
+def test_a_failed_agent_does_not_stop_the_rest_and_is_made_up_for(tmp_path: Path) -> None:
+    broken = tmp_path / "decay_0_0/seed_0/state.safetensors"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"no training")
+    first = sweep(tmp_path, "--total-steps", "32")
+    assert first.returncode == 1, first.stderr
+    assert statuses(tmp_path) == [("failed", "0"), ("finished", "32")]
+    assert "1 finished, 0 stopped, 1 failed, 0 missing" in first.stdout
+    assert "state.safetensors" in first.stdout
+    finished = tmp_path / "decay_0.08_0.92/seed_0/state.safetensors"
+    written = finished.stat().st_mtime_ns
+
+    broken.unlink()
+    # 32 steps end no game: give the finished agent a curve to draw
+    records = [{"step": 16, "mean_return": -20.5}, {"step": 32, "mean_return": -19.0}]
+    finished.with_name("log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    second = sweep(tmp_path, "--total-steps", "32", "--json", str(tmp_path / "cells.json"))
+    assert second.returncode == 0, second.stderr
+    assert statuses(tmp_path) == [("finished", "32"), ("finished", "32")]
+    assert finished.stat().st_mtime_ns == written
+    assert [c["decay_max"] for c in json.loads((tmp_path / "cells.json").read_text())] == [0, 0.92]
+    without_memory = load_checkpoint(broken.with_name("last.safetensors"))
+    assert not without_memory.tensors["layer.decay"].any()
+    assert read_curves(tmp_path / "curves.csv") == [
+        CurvePoint(0.08, 0.92, 0, 16, -20.5),
+        CurvePoint(0.08, 0.92, 0, 32, -19.0),
+    ]
+    assert plt.imread(tmp_path / "figure_4b.png").shape == (600, 900, 4)
+
+
+def test_a_report_of_what_is_there_trains_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "decay_0_0/seed_7"
+    folder.mkdir(parents=True)
+    records = [{"step": 16, "mean_return": -20.5}, {"step": 24, "evaluation": -21.0}]
+    unfinished_line = '{"step": 32, "mean'
+    lines = [json.dumps(r) + "\n" for r in records]
+    (folder / "log.jsonl").write_text("".join(lines) + unfinished_line)
+    done = sweep(tmp_path, "--total-steps", "32", "--first-seed", "7", "--report-only")
+    assert done.returncode == 0, done.stderr
+    assert statuses(tmp_path) == [("stopped", "24"), ("missing", "0")]
+    assert read_curves(tmp_path / "curves.csv") == [CurvePoint(0, 0, 7, 16, -20.5)]
+    assert [p.name for p in folder.iterdir()] == ["log.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ranges", "0.5"], "must be LOW:HIGH, got '0.5'"),
+        (["--seeds", "0"], "--seeds and --cpus-per-agent must be at least 1"),
+        (["--total-steps", "0"], "total-steps must be at least 1, got 0"),
+        (["--no-such-option", "1"], "--no-such-option"),
+    ],
+)
+def test_bad_options_end_with_status_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = sweep(tmp_path / "out", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def points(seed: int, slope: float) -> list[CurvePoint]:
+    return [CurvePoint(0.0, 0.5, seed, step, slope * step) for step in range(0, 1100, 100)]
+
+
+def test_the_table_is_read_back_and_bad_lines_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    rows = [vars(p) for p in points(0, 0.125)]
+    path.write_text(csv_text(rows))
+    assert read_curves(path) == points(0, 0.125)
+    path.write_text(path.read_text().replace("300,", "many,"))
+    with pytest.raises(ValueError, match=r"curves\.csv, line 5: .*'many'"):
+        read_curves(path)
+
+
+def test_thinned_keeps_the_ends() -> None:
+    kept = thinned(points(0, 1.0), 4)
+    assert [p.step for p in kept] == [0, 300, 700, 1000]
+    assert thinned(kept, 9) == kept
+
+
+def test_the_line_is_the_mean_and_the_band_the_range_of_the_agents() -> None:
+    _, ax = plt.subplots()
+    draw_learning_curves(ax, [*points(0, 0.01), *points(1, 0.02)])
+    line = ax.lines[0]
+    x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+    np.testing.assert_allclose(y, 0.015 * x * 1e6, atol=1e-9)
+    band = np.asarray(ax.collections[0].get_paths()[0].vertices)
+    assert band[:, 1].max() == pytest.approx(20)
+    assert line.get_label() == "\u039b \u2208 [0, 0.5], 2 agents"
+    plt.close("all")
