@@ -20,7 +20,7 @@ import numpy as np
 from brian2.units import Quantity, joule, second, siemens, volt
 from numpy.typing import NDArray
 
-from mstpn.analysis.energy.integration import Integration, Sums
+from mstpn.analysis.energy.integration import Integration, Sums, whole_game
 from mstpn.analysis.energy.recording import Recording
 from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.memristor import Memristor
@@ -114,7 +114,7 @@ def read_energy(sums: Sums, recording: Recording, device: Memristor) -> Quantity
 
 
 def energies(
-    recording: Recording, device: Memristor, bias_voltage: Quantity
+    recording: Recording, device: Memristor, bias_voltage: Quantity, sums: Sums | None = None
 ) -> dict[str, Quantity]:
     """Joules of a whole game by term, summed over synapses.
 
@@ -124,8 +124,11 @@ def energies(
     device : Memristor
     bias_voltage : Quantity, volt
         Charged on the synapses, a scalar or (M, N).
+    sums : Sums, optional
+        Of the same game at whatever step, which they do not depend on.
     """
-    sums = Integration(recording, device.energy_exponent).advance()
+    if sums is None:
+        sums = whole_game(recording, device.energy_exponent)
     per_synapse = synapse_energies(sums, recording, device, bias_voltage)
     return {term: np.sum(energy) for term, energy in per_synapse.items()}
 

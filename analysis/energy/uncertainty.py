@@ -17,7 +17,7 @@ from numpy.polynomial.chebyshev import Chebyshev
 from numpy.typing import NDArray
 
 from mstpn.analysis.energy.energies import conductance_integral, pulse_energy, read_energy
-from mstpn.analysis.energy.integration import Integration
+from mstpn.analysis.energy.integration import Integration, Sums, whole_game
 from mstpn.analysis.energy.policies import POLICIES
 from mstpn.analysis.energy.recording import Recording
 from mstpn.synapses.memristor import Memristor
@@ -128,9 +128,9 @@ def monte_carlo(
     rng = np.random.default_rng(seed)
     ranges = varied(device)
     devices = [device, *(draw(device, ranges, rng) for _ in range(n_samples))]
-    sums = Integration(recording, device.energy_exponent).advance()
+    sums = whole_game(recording, device.energy_exponent)
     exponents = [d.energy_exponent for d in devices]
-    pulses_of = _pulse_total(recording, min(exponents), max(exponents))
+    pulses_of = _pulse_total(recording, sums, min(exponents), max(exponents))
     pulse, read = np.zeros((2, len(devices)))
     bias = {policy: np.zeros(len(devices)) for policy in POLICIES}
     for k, d in enumerate(devices):
@@ -152,7 +152,9 @@ def monte_carlo(
     )
 
 
-def _pulse_total(recording: Recording, low: float, high: float) -> Callable[[float], float]:
+def _pulse_total(
+    recording: Recording, sums: Sums, low: float, high: float
+) -> Callable[[float], float]:
     """Sum of (|Gamma| |h| |z|)^p over all pulses, as a function of p in [low, high].
 
     Its logarithm is smooth in p (that of a sum of exponentials), so a polynomial through
@@ -164,9 +166,9 @@ def _pulse_total(recording: Recording, low: float, high: float) -> Callable[[flo
         integration.advance()
         return float(integration.frame_pulses.sum())
 
-    at_low = total(low)
-    if high == low or at_low == 0:
-        return lambda _exponent: at_low
+    if high == low or not sums.pulses.any():
+        known = float(sums.pulses.sum())
+        return lambda _exponent: known
     curve = Chebyshev.interpolate(
         np.vectorize(lambda p: math.log(total(p)), otypes=[float]), _N_NODES - 1, [low, high]
     )

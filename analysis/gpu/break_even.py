@@ -18,7 +18,7 @@ from brian2.units import joule, second, siemens, volt
 from numpy.typing import NDArray
 
 from mstpn.analysis.energy.energies import conductance_integral, pulse_energy
-from mstpn.analysis.energy.integration import Integration
+from mstpn.analysis.energy.integration import whole_game
 from mstpn.analysis.energy.policies import POLICIES
 from mstpn.analysis.energy.recording import Recording
 from mstpn.synapses.memristor import Memristor
@@ -56,7 +56,7 @@ def curves(recording: Recording, device: Memristor) -> dict[str, Curve]:
 
     The offset begins where no synapse's conductance is negative on average over the game.
     """
-    sums = Integration(recording, device.energy_exponent).advance()
+    sums = whole_game(recording, device.energy_exponent)
     updates = recording.n_synapses * recording.n_frames
     pulse = float(np.sum(pulse_energy(sums, device)) / joule) / updates
     integral = np.asarray(conductance_integral(sums, recording, device) / (siemens * second))

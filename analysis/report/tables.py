@@ -8,6 +8,7 @@ from brian2.units import Quantity, joule, mjoule, second
 from matplotlib.ticker import EngFormatter
 
 from mstpn.analysis.energy.energies import assumed_constants, energies, provenance
+from mstpn.analysis.energy.integration import whole_game
 from mstpn.analysis.energy.left_out import Part
 from mstpn.analysis.energy.policies import POLICIES, Held
 from mstpn.analysis.energy.recording import Recording
@@ -72,9 +73,10 @@ def energy_table(
         Further steps, such as the one the game was played at.
     """
     rows = []
+    sums = whole_game(game.recording, device.energy_exponent)
     for step, mark in [*((s.value, s.provenance) for s in steps), *((s, "given") for s in extra)]:
         recording = game.recording.replace(step_duration=step)
-        spent = energies(recording, device, game.bias_voltage)
+        spent = energies(recording, device, game.bias_voltage, sums)
         rows.append(
             [
                 policy,
