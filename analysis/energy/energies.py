@@ -20,7 +20,7 @@ import numpy as np
 from brian2.units import Quantity, joule, second, siemens, volt
 from numpy.typing import NDArray
 
-from mstpn.analysis.energy.integration import Integration, Sums, whole_game
+from mstpn.analysis.energy.integration import Integration, Sums
 from mstpn.analysis.energy.recording import Recording
 from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.memristor import Memristor
@@ -127,8 +127,7 @@ def energies(
     sums : Sums, optional
         Of the same game at whatever step, which they do not depend on.
     """
-    if sums is None:
-        sums = whole_game(recording, device.energy_exponent)
+    sums = sums or Integration(recording, device.energy_exponent).advance()
     per_synapse = synapse_energies(sums, recording, device, bias_voltage)
     return {term: np.sum(energy) for term, energy in per_synapse.items()}
 

@@ -16,7 +16,6 @@ of their rows, which LLVM knows not to overlap and therefore vectorises.
 
 from dataclasses import astuple, dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from mstpn.analysis.energy.recording import Recording
 from mstpn.synapses.write_limits import WriteLimits, issued_update, windowed_trace
 
-__all__ = ["BLOCK", "Integration", "Sums", "whole_game"]
+__all__ = ["BLOCK", "Integration", "Sums"]
 
 Array = NDArray[np.float64]
 
@@ -172,25 +171,6 @@ class Integration:
         ):
             total[start:stop] = frame
         self.n_frames = stop
-
-
-_done: WeakKeyDictionary[Recording, dict[float, Sums]] = WeakKeyDictionary()
-
-
-def whole_game(recording: Recording, exponent: float) -> Sums:
-    """Sums over all frames, integrated once for all who ask.
-
-    Parameters
-    ----------
-    recording : Recording
-        Not changed any more.
-    exponent : float
-        Exponent p of the pulse energy.
-    """
-    known = _done.setdefault(recording, {})
-    if exponent not in known:
-        known[exponent] = Integration(recording, exponent).advance()
-    return known[exponent]
 
 
 _STATE = ("trace", "added", "read", "below", "pulses", "updates")

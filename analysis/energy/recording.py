@@ -47,7 +47,7 @@ class RecordingError(ValueError):
     """A recording is missing, damaged or in the way; says which and why."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Recording:
     """One game of an m-STPN layer: T frames, M presynaptic and N postsynaptic units.
 

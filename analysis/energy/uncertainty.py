@@ -17,7 +17,7 @@ from numpy.polynomial.chebyshev import Chebyshev
 from numpy.typing import NDArray
 
 from mstpn.analysis.energy.energies import conductance_integral, pulse_energy, read_energy
-from mstpn.analysis.energy.integration import Integration, Sums, whole_game
+from mstpn.analysis.energy.integration import Integration, Sums
 from mstpn.analysis.energy.policies import POLICIES
 from mstpn.analysis.energy.recording import Recording
 from mstpn.synapses.memristor import Memristor
@@ -113,6 +113,7 @@ def monte_carlo(
     n_samples: int,
     seed: int,
     progress: Callable[[], Any] | None = None,
+    sums: Sums | None = None,
 ) -> Samples:
     """Energies of a game for the device and for `n_samples` drawn ones.
 
@@ -124,11 +125,13 @@ def monte_carlo(
     seed : int
     progress : callable, optional
         Called after every sample.
+    sums : Sums, optional
+        Of the same game on this device, if they are known.
     """
     rng = np.random.default_rng(seed)
     ranges = varied(device)
     devices = [device, *(draw(device, ranges, rng) for _ in range(n_samples))]
-    sums = whole_game(recording, device.energy_exponent)
+    sums = sums or Integration(recording, device.energy_exponent).advance()
     exponents = [d.energy_exponent for d in devices]
     pulses_of = _pulse_total(recording, sums, min(exponents), max(exponents))
     pulse, read = np.zeros((2, len(devices)))

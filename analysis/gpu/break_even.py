@@ -18,7 +18,7 @@ from brian2.units import joule, second, siemens, volt
 from numpy.typing import NDArray
 
 from mstpn.analysis.energy.energies import conductance_integral, pulse_energy
-from mstpn.analysis.energy.integration import whole_game
+from mstpn.analysis.energy.integration import Integration, Sums
 from mstpn.analysis.energy.policies import POLICIES
 from mstpn.analysis.energy.recording import Recording
 from mstpn.synapses.memristor import Memristor
@@ -51,12 +51,19 @@ class Curve:
     here: float
 
 
-def curves(recording: Recording, device: Memristor) -> dict[str, Curve]:
+def curves(recording: Recording, device: Memristor, sums: Sums | None = None) -> dict[str, Curve]:
     """Curves over offset conductance, bias voltage, seconds per decision and activity.
 
     The offset begins where no synapse's conductance is negative on average over the game.
+
+    Parameters
+    ----------
+    recording : Recording
+    device : Memristor
+    sums : Sums, optional
+        Of the same game, if they are known.
     """
-    sums = whole_game(recording, device.energy_exponent)
+    sums = sums or Integration(recording, device.energy_exponent).advance()
     updates = recording.n_synapses * recording.n_frames
     pulse = float(np.sum(pulse_energy(sums, device)) / joule) / updates
     integral = np.asarray(conductance_integral(sums, recording, device) / (siemens * second))

@@ -10,6 +10,7 @@ from brian2.units import Quantity, joule, second
 from matplotlib.figure import Figure
 
 from mstpn.analysis.energy.energies import TERMS, energies, marks, provenance
+from mstpn.analysis.energy.integration import Integration, Sums
 from mstpn.analysis.energy.ledger import ledger
 from mstpn.analysis.energy.left_out import Part, left_out
 from mstpn.analysis.energy.policies import POLICIES, Held, cheapest, trained
@@ -49,6 +50,7 @@ class Report:
     registry: Mapping[str, Baseline]
     game: PaperGame
     held: Mapping[str, Held]
+    sums: Mapping[str, Sums]
     ledger: xr.Dataset
     samples: Samples
     curves: Mapping[str, Curve]
@@ -66,7 +68,9 @@ class Report:
         drawn = [self.registry[name] for name in _DRAWN]
         step = self.recording.step_duration
         bound = self.held["worst case"]
-        worst = energies(bound.recording, self.device, bound.bias_voltage)["bias"]
+        worst = energies(bound.recording, self.device, bound.bias_voltage, self.sums["worst case"])[
+            "bias"
+        ]
         by_step = {float(s / second): self.ratios(s) for s in self.steps}
         found = {
             "4c_trace": figures.trace_over_game(*both),
@@ -96,7 +100,7 @@ class Report:
                 policy: {
                     term: float(energy / joule)
                     for term, energy in energies(
-                        held.recording, self.device, held.bias_voltage
+                        held.recording, self.device, held.bias_voltage, self.sums[policy]
                     ).items()
                 }
                 for policy, held in self.held.items()
@@ -225,7 +229,9 @@ class Report:
         rows = [
             row
             for policy, held in self.held.items()
-            for row in tables.energy_table(held, policy, self.device, self.game.steps, extra)
+            for row in tables.energy_table(
+                held, self.sums[policy], policy, self.device, self.game.steps, extra
+            )
         ]
         return tables.table(tables.ENERGY_HEADER, rows)
 
@@ -293,6 +299,13 @@ def make_report(
     held = {name: hold(recording, device) for name, hold in POLICIES.items()}
     if keep_decay is not None:
         held[f"cheapest for Lambda {keep_decay:g}"] = cheapest(recording, device, keep_decay)
+    whole = Integration(recording, device.energy_exponent).advance()
+    sums = {
+        name: whole
+        if game_held.recording is recording
+        else Integration(game_held.recording, device.energy_exponent).advance()
+        for name, game_held in held.items()
+    }
     voltage = trained(recording, device).bias_voltage
     steps = [s.value for s in game.steps] + ([] if step is None else [step])
     return Report(
@@ -301,11 +314,12 @@ def make_report(
         registry=registry,
         game=game,
         held=held,
+        sums=sums,
         ledger=ledger(
             recording, device, voltage, synapses=synapses, attributes={"bias": "trained"}
         ),
-        samples=monte_carlo(recording, device, n_samples, seed, progress),
-        curves=curves(recording, device),
+        samples=monte_carlo(recording, device, n_samples, seed, progress, whole),
+        curves=curves(recording, device, whole),
         parts=left_out() if with_left_out else [],
         steps=steps,
     )

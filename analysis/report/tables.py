@@ -8,7 +8,7 @@ from brian2.units import Quantity, joule, mjoule, second
 from matplotlib.ticker import EngFormatter
 
 from mstpn.analysis.energy.energies import assumed_constants, energies, provenance
-from mstpn.analysis.energy.integration import whole_game
+from mstpn.analysis.energy.integration import Sums
 from mstpn.analysis.energy.left_out import Part
 from mstpn.analysis.energy.policies import POLICIES, Held
 from mstpn.analysis.energy.recording import Recording
@@ -59,13 +59,20 @@ def reading(step: Quantity) -> str:
 
 
 def energy_table(
-    game: Held, policy: str, device: Memristor, steps: Sequence[Sourced], extra: Sequence[Quantity]
+    game: Held,
+    sums: Sums,
+    policy: str,
+    device: Memristor,
+    steps: Sequence[Sourced],
+    extra: Sequence[Quantity],
 ) -> list[list[str]]:
     """Rows of one bias policy: joules by term under each reading of the step.
 
     Parameters
     ----------
     game : Held
+    sums : Sums
+        Of the same game; no step changes them.
     policy : str
     device : Memristor
     steps : sequence of Sourced, second
@@ -73,7 +80,6 @@ def energy_table(
         Further steps, such as the one the game was played at.
     """
     rows = []
-    sums = whole_game(game.recording, device.energy_exponent)
     for step, mark in [*((s.value, s.provenance) for s in steps), *((s, "given") for s in extra)]:
         recording = game.recording.replace(step_duration=step)
         spent = energies(recording, device, game.bias_voltage, sums)
