@@ -92,6 +92,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--json", type=Path, metavar="PATH")
     options = parser.parse_args(words[:split])
+    names = [name for name, _ in options.agent or ()]
+    for name in names:
+        if names.count(name) > 1:
+            parser.error(f"argument --agent: {name!r} names more than one agent")
     options.rest = words[split + 1 :]
     return options
 
@@ -109,9 +113,12 @@ def varied(text: str) -> tuple[str, list[str]]:
 def named(text: str) -> tuple[str, list[str]]:
     """Argument type: a name, which becomes a folder's, and options of the training."""
     name, _, words = text.partition("=")
-    if not name.strip() or set(name) & set("/\\,"):
-        raise argparse.ArgumentTypeError(f"must have a name without / \\ and comma, got {text!r}")
-    return name.strip(), shlex.split(words)
+    name = name.strip()
+    if not name or name.startswith(".") or set(name) & set("/\\,"):
+        raise argparse.ArgumentTypeError(
+            f"must have a name without / \\ and comma, and no dot before it, got {text!r}"
+        )
+    return name, shlex.split(words)
 
 
 def training_options(options: argparse.Namespace) -> dict[str, Options]:

@@ -47,7 +47,7 @@ from mstpn.synapses.support.files import atomic_write, one_line
 __all__ = ["Trainer", "main"]
 
 _LIT = 0.1
-"""Bias of a channel that begins active everywhere: of the size of features where something is."""
+"""Bias of a channel that begins active everywhere: some ten times a mean feature of Pong."""
 
 
 class Trainer:

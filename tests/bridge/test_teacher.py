@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scripts
 import torch
 
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
@@ -63,7 +64,6 @@ def test_a_teacher_of_another_game_is_refused(
 ) -> None:
     path = tmp_path / "other.safetensors"
     save_checkpoint(MSTPN(TwinConfig(4, 3, "none", 0.08, 0.92)), path, {})
-    with pytest.raises(SystemExit) as refused:
-        train.main(["--out", str(tmp_path / "run"), *SMALL, "--teacher", str(path)])
-    assert refused.value.code == 2
-    assert capsys.readouterr().err.strip().endswith("must have 6 actions, got 3")
+    arguments = ["--out", str(tmp_path / "run"), *SMALL, "--teacher", str(path)]
+    line = scripts.refusal(train, arguments, capsys)
+    assert line.strip().endswith("must have 6 actions, got 3")

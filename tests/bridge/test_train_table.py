@@ -83,6 +83,8 @@ def test_agents_may_differ_in_several_options(
     [
         (("--agent", "a/b=--no-memory"), "must have a name without"),
         (("--agent", "=--no-memory"), "must have a name without"),
+        (("--agent", "..=--no-memory"), "must have a name without"),
+        (("--agent", "a", "--agent", "a=--no-memory"), "'a' names more than one agent"),
         (("--agent", "a=--no-such"), "--no-such"),
         ((), "--vary --agent"),
     ],
@@ -94,11 +96,7 @@ def test_what_names_no_agent_is_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as refused:
-        example.main([*differ, "--out", str(tmp_path), *TRAINING])
-    assert refused.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
+    assert said in scripts.refusal(example, [*differ, "--out", str(tmp_path), *TRAINING], capsys)
 
 
 def agent(value: str, score: float, energy: float) -> TrainedAgent:
