@@ -86,14 +86,19 @@ plt.show()
 # One linear map from $h$ to the ball's row, fitted on two thirds of the game and tested on the
 # rest, is asked after how many blank frames it still finds the ball. The other agents see the
 # same frames: without short-term memory ($\Gamma = 0$), and with every $\Lambda$ at the device's
-# smallest, 0.08, where 8 % of $F$ are left after a step. A map is fitted for each of them.
+# smallest, 0.08, where 8 % of $F$ are left after a step. Two more write nothing on blank frames:
+# their $F$ can only fade. A map is fitted for each of them.
 
 
 # %%
-def outputs_of(name: str) -> Iterator[Array]:
+def outputs_of(name: str, *, blanks_write: bool = True) -> Iterator[Array]:
     """Play an agent without one of its parts on the same frames."""
     other = BrianAgent(ablated(name, checkpoint, device, 0), device, STEP_DURATION)
-    for seen in shown:
+    synapses = other.network.synapses
+    gamma = np.array(synapses.Gamma[:])
+    for seen, was_blank in zip(shown, [False, *is_blank[:-1]], strict=True):
+        if not blanks_write:
+            synapses.Gamma = gamma * (not was_blank)  # the last step's pulses arrive in this one
         other.step(seen)
         yield other.h
 
@@ -120,12 +125,15 @@ blanks = np.arange(5)
 memory = {"as it is": explained(np.array(outputs))}
 for name in ("smallest Lambda", "Gamma = 0"):
     memory[name] = explained(np.array(list(outputs_of(name))))
+for name in ("as it is", "smallest Lambda"):
+    silent = np.array(list(outputs_of(name, blanks_write=False)))
+    memory[f"{name}, blanks write nothing"] = explained(silent)
 table = pd.DataFrame(memory, index=pd.Index(blanks, name="blank frames since")).T
 table.round(2)
 
 # %%
 fig, ax = plt.subplots(figsize=(4.4, 3.0), layout="constrained")
-for (name, shares), marker in zip(memory.items(), "os^", strict=True):
+for (name, shares), marker in zip(memory.items(), "os^v*", strict=True):
     ax.plot(blanks, shares, marker=marker, label=name)
 ax.axhline(0, color="0.6", linewidth=0.5)
 ax.set(
@@ -134,13 +142,14 @@ ax.set(
     ylim=(-0.5, 1),
     xticks=blanks,
 )
-ax.legend(frameon=False)
+ax.legend(frameon=False, fontsize=7)
 plt.show()
 
 # %% [markdown]
 # Without $F$ a blank frame ends all knowledge of the ball. With it, $h$ follows the ball through
-# blank frames that it does not see. That needs no slow $F$: a blank frame writes what it reads,
-# and so keeps it for the next. What a slow $F$ adds shows after several blanks, and in points.
+# blank frames that it does not see. That needs no slow $F$, since a blank frame writes what it
+# reads, and so keeps it for the next. Where it may not, what is known lasts as long as $F$ does:
+# one blank frame at the smallest $\Lambda$, several at the voltages that were learned.
 #
 # ## The voltages that it learned
 #
