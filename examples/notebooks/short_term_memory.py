@@ -132,17 +132,17 @@ table = pd.DataFrame(memory, index=pd.Index(blanks, name="blank frames since")).
 table.round(2)
 
 # %%
-fig, ax = plt.subplots(figsize=(4.4, 3.0), layout="constrained")
+fig, ax = plt.subplots(figsize=(6.8, 3.0), layout="constrained")
 for (name, shares), marker in zip(memory.items(), "os^v*", strict=True):
     ax.plot(blanks, shares, marker=marker, label=name)
 ax.axhline(0, color="0.6", linewidth=0.5)
 ax.set(
     xlabel="blank frames since one was seen",
     ylabel="variance of the ball's row explained",
-    ylim=(-0.5, 1),
+    ylim=(-0.1, 1),
     xticks=blanks,
 )
-ax.legend(frameon=False, fontsize=7)
+ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
