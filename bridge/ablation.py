@@ -52,7 +52,7 @@ def _longest_memory(checkpoint: Checkpoint, device: Memristor, _seed: int) -> Ch
 def _shuffled(checkpoint: Checkpoint, _device: Memristor, seed: int) -> Checkpoint:
     """The same values of Lambda on other lines, or exchanged where there are two."""
     config, decay = checkpoint.config, checkpoint.tensors["layer.decay"]
-    lines = line_values(config.bias_lines, decay, checkpoint.n_in)
+    lines = line_values(config.bias_lines, decay, checkpoint.n_features)
     if lines.size == 1:
         raise ValueError("shuffled: one bias line has no other to exchange its Lambda with")
     order = np.random.default_rng(seed).permutation(lines.size)
@@ -144,5 +144,5 @@ def _one_decay(checkpoint: Checkpoint, device: Memristor, decay: float) -> Check
 def _with_lines(checkpoint: Checkpoint, lines: Array) -> Checkpoint:
     shape = checkpoint.tensors["layer.decay"].shape
     values = np.asarray(lines, np.float32)
-    decay = per_synapse(checkpoint.config.bias_lines, values, shape, checkpoint.n_in)
+    decay = per_synapse(checkpoint.config.bias_lines, values, shape, checkpoint.n_features)
     return _with(checkpoint, decay=decay.copy())

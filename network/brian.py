@@ -20,7 +20,7 @@ from brian2.units import Quantity, second
 from numpy.typing import NDArray
 
 from mstpn.network.normalisation import check_normalisation, normalise
-from mstpn.network.wiring import check_bias_lines, check_one_decay_per_line
+from mstpn.network.wiring import check_bias_lines, check_one_decay_per_line, n_features_of
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
@@ -111,7 +111,7 @@ class LayerParameters:
     @property
     def n_features(self) -> int:
         """Number of features per step."""
-        return int(self.weight.shape[1] - self.weight.shape[0] * self.feedback)
+        return n_features_of(self.weight.shape, self.feedback)
 
 
 class MSTPNNetwork:

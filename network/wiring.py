@@ -16,6 +16,7 @@ __all__ = [
     "check_one_decay_per_line",
     "line_values",
     "lines_of",
+    "n_features_of",
     "per_synapse",
 ]
 
@@ -51,6 +52,12 @@ def lines_of(name: str, shape: Sequence[int], n_in: int) -> tuple[int, int]:
         "block": (1, len(_blocks(n_pre, n_in))),
         "array": (1, 1),
     }[name]
+
+
+def n_features_of(shape: Sequence[int], feedback: bool) -> int:
+    """Presynaptic units of a layer of (N, M) synapses that are not its own."""
+    n_out, n_pre = shape
+    return int(n_pre - n_out * feedback)
 
 
 def per_synapse(name: str, values: Any, shape: Sequence[int], n_in: int) -> Any:

@@ -22,7 +22,7 @@ from torch import nn
 
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.layer import STHebbLayer, TwinConfig
-from mstpn.network.wiring import line_values
+from mstpn.network.wiring import line_values, n_features_of
 from mstpn.synapses.support.files import atomic_write, one_line
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -76,10 +76,9 @@ class Checkpoint:
     metadata: dict[str, Any]
 
     @property
-    def n_in(self) -> int:
-        """Features per step: presynaptic units that are not the layer's own."""
-        n_out, n_pre = self.tensors["layer.weight"].shape
-        return int(n_pre - n_out * self.config.feedback)
+    def n_features(self) -> int:
+        """Number of features per step."""
+        return n_features_of(self.tensors["layer.weight"].shape, self.config.feedback)
 
     def twin(self, dtype: torch.dtype = torch.float32) -> MSTPN:
         """The agent in torch with these parameters."""
@@ -89,7 +88,7 @@ class Checkpoint:
         """Give a network these parameters, and return it."""
         low, high = self.config.decay_min, self.config.decay_max
         state = {name: torch.from_numpy(value) for name, value in self.tensors.items()}
-        lines = line_values(self.config.bias_lines, self.tensors["layer.decay"], self.n_in)
+        lines = line_values(self.config.bias_lines, self.tensors["layer.decay"], self.n_features)
         del state["layer.decay"]
         decay = torch.from_numpy(lines).double()
         state["layer.decay_logit"] = torch.logit((decay - low) / max(high - low, 1e-12), eps=1e-12)
@@ -100,7 +99,7 @@ class Checkpoint:
 def without_feedback(checkpoint: Checkpoint) -> Checkpoint:
     """The same agent whose h is not fed back: without the recurrent synapses."""
     tensors = {
-        name: np.ascontiguousarray(checkpoint.tensors[name][:, : checkpoint.n_in])
+        name: np.ascontiguousarray(checkpoint.tensors[name][:, : checkpoint.n_features])
         for name in ("layer.weight", "layer.decay", "layer.gamma")
     }
     return replace(
