@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from mstpn.analysis.pictures.learning_curves import CurvePoint, draw_learning_curves, thinned
 from mstpn.bridge.training.options import Options, parse_options
+from mstpn.synapses.support.command_line import Parser
 from mstpn.synapses.support.files import atomic_write
 from mstpn.synapses.support.tidy import csv_text
 
@@ -82,11 +83,14 @@ def decay_range(text: str) -> tuple[float, float]:
     return low, high
 
 
+def range_folder(low: float, high: float) -> str:
+    """Name of the folder of a range's agents."""
+    return f"decay_{low:g}_{high:g}"
+
+
 def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Command line, and what is left of it for the trainer."""
-    parser = argparse.ArgumentParser(
-        description="Train agents over ranges of Lambda and seeds as Ray tasks."
-    )
+    parser = Parser(description="Train agents over ranges of Lambda and seeds as Ray tasks.")
     parser.add_argument("--ranges", type=decay_range, nargs="+", metavar="LOW:HIGH")
     parser.add_argument("--seeds", type=int, default=16, help="agents per range")
     parser.add_argument("--first-seed", type=int, default=0, help="of each range's first agent")
@@ -99,6 +103,9 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, li
     options.ranges = options.ranges or [decay_range(text) for text in DEFAULT_RANGES]
     if options.seeds < 1 or options.cpus_per_agent < 1:
         parser.error("--seeds and --cpus-per-agent must be at least 1")
+    folders = [range_folder(*ends) for ends in options.ranges]
+    if len(set(folders)) < len(folders):
+        parser.error("argument --ranges: two agents would be trained in one folder")
     return options, rest
 
 
@@ -107,7 +114,7 @@ def grid(options: argparse.Namespace, rest: list[str]) -> list[Cell]:
     cells = []
     for low, high in options.ranges:
         for seed in range(options.first_seed, options.first_seed + options.seeds):
-            folder = (options.out / f"decay_{low:g}_{high:g}" / f"seed_{seed}").resolve()
+            folder = (options.out / range_folder(low, high) / f"seed_{seed}").resolve()
             mine = ["--out", str(folder), "--seed", str(seed)]
             mine += ["--decay-min", str(low), "--decay-max", str(high)]
             if (folder / "state.safetensors").exists():

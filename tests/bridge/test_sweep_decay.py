@@ -125,3 +125,12 @@ def test_the_line_is_the_mean_and_the_band_the_range_of_the_agents() -> None:
     assert band[:, 1].max() == pytest.approx(20)
     assert line.get_label() == "\u039b \u2208 [0, 0.5], 2 agents"
     plt.close("all")
+
+
+def test_two_ranges_of_one_folder_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--ranges", "0.08:0.9", "0.08:0.9000000001", "--out", str(tmp_path)]
+    line = scripts.refusal(scripts.load("sweep_decay"), arguments, capsys)
+    assert "two agents would be trained in one folder" in line
+    assert not list(tmp_path.iterdir())
