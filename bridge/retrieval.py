@@ -14,6 +14,7 @@ from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import MSTPNNetwork
 from mstpn.network.retrieval.task import Associator
 from mstpn.network.twin.checkpoint import Checkpoint
+from mstpn.synapses import law
 from mstpn.synapses.memristor import Memristor
 
 __all__ = ["Retrieval", "answer_sequences", "forgetful", "short_term_weights"]
@@ -54,7 +55,9 @@ def forgetful(device: Memristor) -> Memristor:
     No voltage in the published range does that: it is for comparing networks with
     Lambda = 0, and its bias energies mean nothing.
     """
-    voltage = device.decay_half_voltage - 50 * device.decay_slope_voltage
+    voltage = law.function(law.BIAS_VOLTAGE, "Lambda, V_half, V_slope")(
+        1e-22, device.decay_half_voltage, device.decay_slope_voltage
+    )
     return replace(device, decay_min=0.0, bias_voltage_min=voltage)
 
 

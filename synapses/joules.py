@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from brian2.units import Quantity
 
+from mstpn.synapses import law
 from mstpn.synapses.memristor import Memristor
 
 __all__ = ["Charges", "mean_share"]
@@ -74,11 +75,12 @@ class Charges(NamedTuple):
 
     def conductance(self, weight: Any) -> Any:
         """At total weight W + F."""
-        return self.offset + self.kappa * weight
+        return law.function(law.CONDUCTANCE, "S, G_offset, kappa")(weight, self.offset, self.kappa)
 
-    def bias_voltage(self, decay: Any, log: Callable[[Any], Any] = np.log) -> Any:
+    def bias_voltage(self, decay: Any, library: str = "numpy") -> Any:
         """Voltage to hold for a Lambda, before the device's range ends it."""
-        return self.half_voltage + self.slope_voltage * log(decay / (1 - decay))
+        voltage = law.function(law.BIAS_VOLTAGE, "Lambda, V_half, V_slope", library)
+        return voltage(decay, self.half_voltage, self.slope_voltage)
 
     def pulse(self, sizes: Any) -> Any:
         """Energy of pulses, from |dF|^p."""

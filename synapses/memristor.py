@@ -28,6 +28,7 @@ import numpy as np
 from brian2.units import Quantity, allunits
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
+from mstpn.synapses import law
 from mstpn.synapses.support.files import one_line
 from mstpn.synapses.support.sourced import PROVENANCES, UNIT_SYMBOLS, Constant
 from mstpn.synapses.write_limits import WriteLimits
@@ -122,10 +123,10 @@ class Memristor:
         for end in ("min", "max"):
             decay = getattr(self, f"decay_{end}")
             with np.errstate(over="ignore"):
-                reached = float(self._sigmoid(getattr(self, f"bias_voltage_{end}")))
+                reached = float(self._decay(getattr(self, f"bias_voltage_{end}")))
             if abs(reached - decay) > 0.005:
                 raise DeviceError(
-                    f"decay_{end} = {decay} contradicts the sigmoid, which gives {reached:.4f} "
+                    f"decay_{end} = {decay} contradicts the decay law, which gives {reached:.4f} "
                     f"at bias_voltage_{end}"
                 )
 
@@ -176,7 +177,7 @@ class Memristor:
         half, slope = wanted["decay_half_voltage"], wanted["decay_slope_voltage"]
         if changes.keys() & {"bias_voltage_min", "bias_voltage_max", *_SIGMOID}:
             for end in ("min", "max"):
-                reached = float(_sigmoid(wanted[f"bias_voltage_{end}"], half, slope))
+                reached = float(_decay(wanted[f"bias_voltage_{end}"], half, slope))
                 wanted[f"decay_{end}"] = changes.get(f"decay_{end}", reached)
         return replace(self, **wanted)
 
@@ -234,7 +235,7 @@ class Memristor:
 
     def conductance(self, weight: Any) -> Quantity:
         """Conductance at total weight W + F."""
-        return self.offset_conductance + self.weight_conductance * weight
+        return _conductance(weight, self.offset_conductance, self.weight_conductance)
 
     def decay(self, bias_voltage: Quantity) -> Any:
         """Lambda, the share of F left after one network step under a bias (Fig. 3e).
@@ -251,10 +252,10 @@ class Memristor:
             self.bias_voltage_max,
             _VOLTAGE_ROUNDING * allunits.volt,
         )
-        return self._sigmoid(bias_voltage)
+        return self._decay(bias_voltage)
 
-    def _sigmoid(self, bias_voltage: Quantity) -> Any:
-        return _sigmoid(bias_voltage, self.decay_half_voltage, self.decay_slope_voltage)
+    def _decay(self, bias_voltage: Quantity) -> Any:
+        return _decay(bias_voltage, self.decay_half_voltage, self.decay_slope_voltage)
 
     def bias_voltage(self, decay: Any) -> Quantity:
         """Voltage to hold between pulses for a given Lambda per network step.
@@ -268,13 +269,15 @@ class Memristor:
         _check_range("decay", decay, self.decay_min, self.decay_max, rounding)
         decay = np.asarray(decay, dtype=float)
         with np.errstate(divide="ignore"):  # decay 0 is clipped to the smallest voltage
-            logit = np.log(decay / (1 - decay))
-        voltage = self.decay_half_voltage + self.decay_slope_voltage * logit
+            voltage = _bias_voltage(decay, self.decay_half_voltage, self.decay_slope_voltage)
         return np.clip(voltage, self.bias_voltage_min, self.bias_voltage_max)
 
     def time_constant(self, bias_voltage: Quantity, step_duration: Quantity) -> Quantity:
         """Decay time constant of F under a bias, tau = T / ln(1 / Lambda)."""
-        return step_duration / np.log(1 / self.decay(bias_voltage))
+        self.decay(bias_voltage)
+        return step_duration / _rate(
+            bias_voltage, self.decay_half_voltage, self.decay_slope_voltage
+        )
 
     def bias_energy_power(self, bias_voltage: Quantity, weight: Any) -> Quantity:
         """Power drawn under a bias at total weight W + F (Fig. 4f)."""
@@ -283,8 +286,7 @@ class Memristor:
     def pulse_delta(self, voltage: Quantity, width: Quantity) -> Any:
         """Short-term update dF by one pulse (Fig. 3b); negative pulses lower F."""
         v, w = self._pulse(voltage, width)
-        size: Any = np.abs(v) ** self.pulse_conductance_exponent * w
-        return np.sign(v) * self.delta_f_max * size
+        return _update(v, w, 1.0, 1.0, self.delta_f_max, self.pulse_conductance_exponent)
 
     def pulse_voltage_for(self, delta_f: Any) -> Quantity:
         """Amplitude of the pulse of `pulse_width` that changes F by `delta_f`.
@@ -296,19 +298,20 @@ class Memristor:
         """
         limit = self.delta_f_max
         _check_range("delta_f", delta_f, -limit, limit, 1e-12 * limit)
-        ratio = np.asarray(delta_f) / limit
-        size = np.abs(ratio) ** (1 / self.pulse_conductance_exponent)
-        return np.sign(ratio) * size * self.pulse_voltage
+        size = _size_of_update(np.asarray(delta_f), limit)
+        amplitude = size ** (1 / self.pulse_conductance_exponent)
+        return np.sign(delta_f) * _voltage(amplitude, self.pulse_voltage)
 
     def pulse_energy_at(self, voltage: Quantity, width: Quantity) -> Quantity:
         """Energy of one pulse (Fig. 3c)."""
         v, w = self._pulse(voltage, width)
-        return self.pulse_energy * np.abs(v) ** self.pulse_energy_exponent * w
+        return _energy(v, w, 1.0, 1.0, self.pulse_energy, self.pulse_energy_exponent)
 
     def pulse_energy_for(self, delta_f: Any) -> Quantity:
         """Energy of the pulse of `pulse_width` that changes F by `delta_f` (Fig. 4e)."""
-        ratio = np.abs(np.asarray(delta_f)) / self.delta_f_max
-        return self.pulse_energy * ratio**self.energy_exponent
+        return _energy_of_update(
+            np.asarray(delta_f), self.pulse_energy, self.delta_f_max, self.energy_exponent
+        )
 
     def _pulse(self, voltage: Quantity, width: Quantity) -> tuple[Any, Any]:
         fail_for_dimension_mismatch(voltage, allunits.volt, "voltage must be in volt")
@@ -345,9 +348,21 @@ _SIGMOID = ("decay_half_voltage", "decay_slope_voltage")
 _MAY_BE_ZERO_OR_NEGATIVE = ("bias_voltage_min", "decay_min", "conductance_min")
 
 
-def _sigmoid(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
+_conductance = law.function(law.CONDUCTANCE, "S, G_offset, kappa")
+_bias_voltage = law.function(law.BIAS_VOLTAGE, "Lambda, V_half, V_slope")
+_rate = law.function(law.DECAY_RATE, "V_bias, V_half, V_slope")
+_update = law.function(law.UPDATE, "V, w, V_0, w_0, dF_0, m")
+_energy = law.function(law.ENERGY, "V, w, V_0, w_0, E_0, n")
+_voltage = law.function(law.VOLTAGE, "amplitude, V_0")
+_size_of_update = law.function(law.SIZE_OF_UPDATE, "dF, dF_0")
+_energy_of_update = law.function(law.ENERGY_OF_UPDATE, "dF, E_0, dF_0, energy_exponent")
+
+
+def _decay(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
     with np.errstate(over="ignore"):  # 1 / inf is the right limit
-        return 1 / (1 + np.exp(-np.asarray((bias_voltage - half) / slope)))
+        return np.asarray(
+            law.function(law.DECAY, "V_bias, V_half, V_slope")(bias_voltage, half, slope)
+        )
 
 
 def _constant_fields() -> list[Any]:

@@ -29,12 +29,14 @@ from brian2.units import Quantity, second, volt
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
 
+from mstpn.synapses import law
 from mstpn.synapses.memristor import Memristor
 
 __all__ = [
     "CYCLE_NOISE",
     "DRIFT_START",
     "NOISE_UNIT",
+    "SMALLEST_DECAY",
     "Deviations",
     "Nonidealities",
     "cycle_noise",
@@ -43,6 +45,9 @@ __all__ = [
 
 DRIFT_START: Quantity = 20 * second
 """t_0 of the drift, as aihwkit has it for inference."""
+
+SMALLEST_DECAY = 1e-30
+"""Where the logarithm of a Lambda of 0, that of an agent without memory, is taken instead."""
 
 Array = NDArray[np.float64]
 
@@ -57,8 +62,8 @@ class Deviations(NamedTuple):
     weight_min, weight_max : float
         That window.
     half_voltage_shift : array, volt
-    odds : array
-        ``exp(half_voltage_shift / V_slope)``, by which (1 - Lambda) / Lambda grows.
+    reduced_shift : array
+        ``half_voltage_shift / V_slope``.
     update_gain : array
         Of every dF, from device to device.
     slow_fraction : float
@@ -72,7 +77,7 @@ class Deviations(NamedTuple):
     weight_min: float
     weight_max: float
     half_voltage_shift: Any
-    odds: Any
+    reduced_shift: Any
     update_gain: Any
     slow_fraction: float
     slow_tau_ratio: float
@@ -84,7 +89,10 @@ class Deviations(NamedTuple):
 
     def decay(self, intended: Any) -> Any:
         """Lambda of the devices under the voltages that would give `intended` ideally."""
-        return intended / (intended + (1 - intended) * self.odds)
+        library = "numpy" if isinstance(intended, np.ndarray | float) else "torch"
+        reduced = law.function(law.BIAS_VOLTAGE, "Lambda, V_half, V_slope", library)
+        decay = law.function(law.DECAY, "V_bias, V_half, V_slope", library)
+        return decay(reduced(intended.clip(SMALLEST_DECAY), 0, 1), self.reduced_shift, 1)
 
     def slow_decay(self, decay: Any) -> Any:
         """Lambda of F_slow where F decays with `decay`, of the devices."""
@@ -234,7 +242,7 @@ class Nonidealities:
             weight_min=device.weight_min,
             weight_max=device.weight_max,
             half_voltage_shift=shift,
-            odds=np.exp(shift / float(device.decay_slope_voltage / volt)),
+            reduced_shift=shift / float(device.decay_slope_voltage / volt),
             update_gain=np.where(stuck, 0, np.maximum(1 + self.delta_f_dtod * gain, 0)),
             slow_fraction=self.slow_fraction,
             slow_tau_ratio=self.slow_tau_ratio,

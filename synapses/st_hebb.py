@@ -27,6 +27,7 @@ from brian2 import Clock, Equations, NeuronGroup, Synapses
 from brian2.groups.group import Group
 from brian2.units import Quantity, volt
 
+from mstpn.synapses import law
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import CYCLE_NOISE, Deviations
 from mstpn.synapses.rows import visit_rows
@@ -61,8 +62,19 @@ PRESYNAPTIC = Equations("""
 """)
 """Presynaptic units; the postsynaptic side needs `h`, `h_power` and `I`."""
 
-DECAY = Equations("""
-    tau = T_step/log(1 + exp((V_half - V_bias)/V_slope)) : second (constant over dt)
+
+def _g(weight: str) -> str:
+    return law.put(law.CONDUCTANCE, S=f"({weight})")
+
+
+def _code(*lines: str) -> str:
+    """Event code of some lines, as it is printed."""
+    each = [line for text in lines for line in text.strip().splitlines()]
+    return "".join(f"\n    {line}" for line in each) + "\n"
+
+
+DECAY = Equations(f"""
+    tau = T_step/({law.DECAY_RATE}) : second (constant over dt)
 """)
 """Time constant of F under V_bias: Lambda = exp(-T_step/tau) is the sigmoid of Fig. 3e."""
 
@@ -80,11 +92,11 @@ _COMMON = (
 """)
 )
 
-EVENT_DRIVEN = _COMMON + Equations("""
+EVENT_DRIVEN = _COMMON + Equations(f"""
     dF/dt = -F/tau : 1 (event-driven)                   # short-term weight, as of lastupdate
     F_in : 1                                            # F at t_settled + all updates since
     F_now = F*exp(-(t - lastupdate)/tau) : 1
-    G = G_offset + kappa*(W + F_now) : siemens
+    G = {_g("W + F_now")} : siemens
     t_settled : second                                  # last change of V_bias or W
     E_settled : joule                                   # E_bias at t_settled
     G_settled : siemens*second                          # G_integral at t_settled
@@ -94,31 +106,36 @@ EVENT_DRIVEN = _COMMON + Equations("""
 """)
 """F is computed at events only; F_now, G, G_integral and E_bias are exact whenever read."""
 
-CLOCK_DRIVEN = _COMMON + Equations("""
+CLOCK_DRIVEN = _COMMON + Equations(f"""
     dF/dt = -F/tau : 1 (clock-driven)
-    G = G_offset + kappa*(W + F) : siemens
+    G = {_g("W + F")} : siemens
     dE_bias/dt = V_bias**2*G : joule (clock-driven)
 """)
 """The same synapse integrated step by step: the check of the event-driven form."""
 
-WRITE = """
-    dF = pulse_gain*Gamma*h_post*z_last_pre
-    F += dF
-    E_pulse += E_unit*h_power_post*z_power_pre
-"""
+_WANTED = "wanted = Gamma*h_post*z_last_pre"
+_ENERGY = "E_unit*h_power_post*z_power_pre"
+_CHARGED = law.put(law.CHARGE, energy=_ENERGY)
+
+WRITE = _code(
+    _WANTED,
+    "dF = pulse_gain*wanted",
+    "F += dF",
+    f"E_pulse += {_ENERGY}",
+)
 """The Hebbian pulse of the last step; pulse_gain is 1 for an ideal device. Its energy is a
 power law of |Gamma| |h| |z|, so it is the product of three powers, none of which has to be
 taken per synapse and event."""
 
-WRITE_LIMITED = """
-    wanted = Gamma*h_post*z_last_pre
-    issued = int(abs(wanted) >= dF_min)
-    pulse = pulse_gain*issued*clip(wanted, -dF_max, dF_max)
-    F_new = clip(F + pulse, S_min - W, S_max - W)
-    dF = F_new - F
-    F = F_new
-    E_pulse += issued*clip(E_unit*h_power_post*z_power_pre, 0*joule, E_max)
-"""
+WRITE_LIMITED = _code(
+    _WANTED,
+    law.ISSUE,
+    law.WINDOW,
+    "dF = F_new - F",
+    "F = F_new",
+    _CHARGED,
+    "E_pulse += charged",
+)
 """The same pulse within a device's limits: none that is too small, none above dF_max, and
 W + F within its window. What is issued is paid for, also where F cannot move any more."""
 
@@ -131,12 +148,12 @@ SPREAD = Equations("""
 """)
 """What a synapse has beside the ideal ones if devices differ: see `nonidealities`."""
 
-SLOW = Equations("""
+SLOW = Equations(f"""
     tau_slow = slow_tau_ratio*tau : second
     dF_slow/dt = -F_slow/tau_slow : 1 (event-driven)    # slow part, as of lastupdate
     F_slow_in : 1                                       # as F_in
     F_slow_now = F_slow*exp(-(t - lastupdate)/tau_slow) : 1
-    G = G_offset + kappa*(W + F_now + F_slow_now) : siemens
+    G = {_g("W + F_now + F_slow_now")} : siemens
     G_integral = G_settled + (G_offset + kappa*W)*(t - t_settled)
                  + kappa*tau*(F_in - F_now)
                  + kappa*tau_slow*(F_slow_in - F_slow_now) : siemens*second
@@ -144,25 +161,25 @@ SLOW = Equations("""
 """Decay with two exponentials: beside those of `EVENT_DRIVEN`, with G and G_integral in place
 of its own. F is then the fast part alone."""
 
-READ = """
-    G_read = G_offset + kappa*(W + F)
-    I_post += V_read*G_read*z_pre
-    E_read += V_read**2*G_read*t_read*abs(z_pre)
-"""
+READ = _code(
+    f"G_read = {_g('W + F')}",
+    "I_post += V_read*G_read*z_pre",
+    "E_read += V_read**2*G_read*t_read*abs(z_pre)",
+)
 """The read current; an input is read for |z| read durations, with the polarity of z."""
 
-WRITE_SLOW = """
-    wanted = Gamma*h_post*z_last_pre
-    issued = int(abs(wanted) >= dF_min)
-    pulse = pulse_gain*issued*clip(wanted, -dF_max, dF_max)
-    F_slow_new = clip(F_slow + slow_fraction*pulse, S_min - W, S_max - W)
-    F_new = clip(F + (1 - slow_fraction)*pulse, S_min - W - F_slow_new, S_max - W - F_slow_new)
-    dF = F_new - F
-    F_slow_in += F_slow_new - F_slow
-    F_slow = F_slow_new
-    F = F_new
-    E_pulse += issued*clip(E_unit*h_power_post*z_power_pre, 0*joule, E_max)
-"""
+WRITE_SLOW = _code(
+    _WANTED,
+    law.ISSUE,
+    law.put(law.WINDOW, F_new="F_slow_new", F="F_slow", pulse="slow_fraction*pulse"),
+    law.put(law.WINDOW, W="(W + F_slow_new)", pulse="(1 - slow_fraction)*pulse"),
+    "dF = F_new - F",
+    "F_slow_in += F_slow_new - F_slow",
+    "F_slow = F_slow_new",
+    "F = F_new",
+    _CHARGED,
+    "E_pulse += charged",
+)
 """The pulse of `WRITE_LIMITED` shared between F_slow and F. Where W + F_slow and W + F_slow + F
 are within the window after a pulse, the total stays there until the next: whatever is left of
 both parts, W + F_slow(t) + F(t) is a weighted mean of W and these two."""
@@ -436,7 +453,7 @@ def apply_bias(
         synapses.W = weight
     if gamma is not None:
         synapses.Gamma = gamma
-        synapses.E_unit = "E_0*(abs(Gamma)/dF_0)**energy_exponent"
+        synapses.E_unit = law.put(law.ENERGY_OF_UPDATE, dF="Gamma")
     if bias_voltage is not None:
         synapses.V_bias = np.clip(bias_voltage, device.bias_voltage_min, device.bias_voltage_max)
         synapses.subexpression_updater.run()

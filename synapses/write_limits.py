@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-__all__ = ["WriteLimits", "issued_update", "windowed_trace"]
+__all__ = ["WriteLimits"]
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,3 @@ class WriteLimits:
             raise ValueError(
                 f"total_min must be below total_max, got {self.total_min} and {self.total_max}"
             )
-
-
-def issued_update(update: float, delta_f_min: float, delta_f_max: float) -> float:
-    """The update that is issued where `update` is wanted; written for Numba to compile."""
-    return update * 0 if abs(update) < delta_f_min else min(max(update, -delta_f_max), delta_f_max)
-
-
-def windowed_trace(trace: float, weight: float, total_min: float, total_max: float) -> float:
-    """F within the window of W + F; written for Numba to compile."""
-    return min(max(trace, total_min - weight), total_max - weight)

@@ -7,6 +7,7 @@ from brian2.units import Quantity, second, siemens, volt
 from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 
+from mstpn.synapses import law
 from mstpn.synapses.bench.protocols import Decay
 
 __all__ = ["Sigmoid", "decay_per_step", "fit_sigmoid", "loop_area"]
@@ -62,7 +63,7 @@ def _rate(time: Array, change: Array) -> float:
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """Lambda against bias voltage: ``1 / (1 + exp(-(V - half) / slope))``.
+    """Lambda against bias voltage: `mstpn.synapses.law.DECAY`.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ class Sigmoid:
 
     def __call__(self, voltage: Quantity) -> Array:
         """Lambda at voltages."""
-        return _logistic(np.asarray(voltage / volt), float(self.half), float(self.slope))
+        return np.asarray(_decay(np.asarray(voltage / volt), float(self.half), float(self.slope)))
 
 
 def fit_sigmoid(bias_voltage: Quantity, decay: Array) -> Sigmoid:
@@ -95,9 +96,8 @@ def fit_sigmoid(bias_voltage: Quantity, decay: Array) -> Sigmoid:
         raise ValueError(f"a sigmoid needs three voltages or more, got {len(bias_voltage)}")
     x = np.repeat(np.asarray(bias_voltage / volt), decay.shape[1])
     start = (float(np.mean(x)), float(np.ptp(x)) / 5)
-    (half, slope), _ = curve_fit(_logistic, x, decay.ravel(), p0=start, xtol=1e-14)
+    (half, slope), _ = curve_fit(_decay, x, decay.ravel(), p0=start, xtol=1e-14)
     return Sigmoid(half * volt, slope * volt)
 
 
-def _logistic(x: Array, half: float, slope: float) -> Array:
-    return np.asarray(1 / (1 + np.exp(-(x - half) / slope)))
+_decay = law.function(law.DECAY, "V_bias, V_half, V_slope")

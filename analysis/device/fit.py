@@ -5,7 +5,7 @@ and A_k of their own for every trace k::
 
     dG = sign(V) dG_0 (|V| / V_0)^m (w / w_0),     dF = dG / kappa
     E  = E_0 (|V| / V_0)^n (w / w_0)
-    G  = G_k + A_k Lambda(V_bias)^(t / T),         logit Lambda = (V_bias - V_half) / V_slope
+    G  = G_k + A_k Lambda(V_bias)^(t / T),         Lambda as in `mstpn.synapses.law`
     P  = V_bias^2 (G_offset + kappa S),            P_bias = V_bias,max^2 G_offset
 
 as in `mstpn.synapses.memristor`. Intervals are those of `mstpn.analysis.device.least_squares`.
@@ -23,9 +23,8 @@ import numpy as np
 from brian2.units import Quantity, allunits, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from mstpn.analysis.device.laws import fit_decay, fit_power, fit_pulses
+from mstpn.analysis.device.laws import decay_at, fit_decay, fit_power, fit_pulses
 from mstpn.analysis.device.least_squares import CONFIDENCE, Estimate, Fit
 from mstpn.analysis.device.measurements import Measurements, shown
 from mstpn.synapses.memristor import DeviceError, Memristor
@@ -226,7 +225,7 @@ def _decay_constants(fit: Fit, step: float) -> dict[str, Found]:
     low, high = float(fit.variables[1].min()), float(fit.variables[1].max())
     slope = fit.estimate(lambda p: (high - low) / (p[1] - p[0]))
     half = fit.estimate(lambda p: (low * p[1] - high * p[0]) / (p[1] - p[0]))
-    lowest, highest = (fit.estimate(operator.itemgetter(k)).map(expit) for k in (0, 1))
+    lowest, highest = (fit.estimate(operator.itemgetter(k)).map(decay_at) for k in (0, 1))
     what = f"Lambda per step of {step:.6g} s"
     return {
         **_set("bias_voltage_min", low, data, "smallest bias voltage measured"),

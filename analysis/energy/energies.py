@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from mstpn.analysis.energy.integration import Integration, Sums
 from mstpn.analysis.energy.recording import Recording
+from mstpn.synapses import law
 from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.write_limits import WriteLimits, issued_update, windowed_trace
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
     "TERMS",
@@ -218,13 +219,17 @@ def trace(
     }
 
 
+_pulse = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain")
+_windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W")
+
+
 def _pulsed(wanted: Array, decay: float, weight: float, limits: WriteLimits) -> Array:
     """F, dF and the update issued in every frame, (3, T), of one synapse."""
     frames = np.zeros((3, len(wanted) + 1))
     f = 0.0
     for t, update in enumerate(wanted.tolist(), start=1):
-        issued = issued_update(update, limits.delta_f_min, limits.delta_f_max)
+        issued = _pulse(update, limits.delta_f_min, limits.delta_f_max, 1.0)
         faded = decay * f
-        f = windowed_trace(faded + issued, weight, limits.total_min, limits.total_max)
+        f = _windowed(faded, issued, limits.total_min, limits.total_max, weight)
         frames[:, t] = f, issued + (f - (faded + issued)), issued
     return frames

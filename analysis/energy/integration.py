@@ -6,7 +6,7 @@ At the start of frame t the pulses of frame t-1 arrive and then all inputs are r
 
 and F decays as Lambda^(s/T) for the rest of the frame. The pulses of the last frame are
 never issued. Where the device limits its pulses, dF is what they leave of Gamma h z (see
-`mstpn.synapses.write_limits`). Every sum runs over the frames in their order, one synapse
+`mstpn.synapses.law`). Every sum runs over the frames in their order, one synapse
 at a time, so it is the same to the last bit however the game is cut into blocks.
 
 The kernel walks over presynaptic units: the synapses of one unit stay in the first-level
@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.analysis.energy.recording import Recording
-from mstpn.synapses.write_limits import WriteLimits, issued_update, windowed_trace
+from mstpn.synapses import law
+from mstpn.synapses.compiled import compiled
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["BLOCK", "Integration", "Sums"]
 
@@ -176,8 +178,8 @@ class Integration:
 _STATE = ("trace", "added", "read", "below", "pulses", "updates")
 
 
-_issued_update = numba.njit(issued_update)
-_windowed_trace = numba.njit(windowed_trace)
+_pulse = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain", "numba")
+_windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W", "numba")
 
 
 @numba.njit
@@ -187,14 +189,14 @@ def _limit(
     """Turn updates that are wanted into those that the device makes, and |dF|^p likewise."""
     least, most, low, high = limits
     for i in range(moved.shape[0]):
-        issued = _issued_update(moved[i], least, most)
+        issued = _pulse(moved[i], least, most, 1.0)
         size[i] = 0.0 if issued == 0 else min(size[i], largest)
         faded = decay[i] * trace[i]
-        inside = _windowed_trace(faded + issued, weight[i], low, high)
+        inside = _windowed(faded, issued, low, high, weight[i])
         moved[i] = issued + (inside - (faded + issued))
 
 
-@numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@compiled(fastmath={"reassoc", "contract", "nsz"})
 def _advance(
     z: Any,
     z_power: Any,

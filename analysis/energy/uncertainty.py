@@ -20,6 +20,7 @@ from mstpn.analysis.energy.energies import conductance_integral, pulse_energy, r
 from mstpn.analysis.energy.integration import Integration, Sums
 from mstpn.analysis.energy.policies import POLICIES
 from mstpn.analysis.energy.recording import Recording
+from mstpn.synapses import law
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.sourced import DataError, read_table
 
@@ -96,15 +97,14 @@ def draw(
         if name in changes:
             changes[name] = float(changes[name])
     if "bias_voltage_min" in changes:
-        logit_low, logit_high = (_logit(d) for d in (device.decay_min, device.decay_max))
-        slope = (device.bias_voltage_max - changes["bias_voltage_min"]) / (logit_high - logit_low)
+        low, high = (float(_voltage(d, 0, 1)) for d in (device.decay_min, device.decay_max))
+        slope = (device.bias_voltage_max - changes["bias_voltage_min"]) / (high - low)
         changes["decay_slope_voltage"] = slope
-        changes["decay_half_voltage"] = device.bias_voltage_max - slope * logit_high
+        changes["decay_half_voltage"] = device.bias_voltage_max - slope * high
     return replace(device, **changes)
 
 
-def _logit(share: float) -> float:
-    return math.log(share / (1 - share))
+_voltage = law.function(law.BIAS_VOLTAGE, "Lambda, V_half, V_slope")
 
 
 def monte_carlo(

@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.network.normalisation import NORM_FLOOR
+from mstpn.synapses import law
+from mstpn.synapses.compiled import compiled
 from mstpn.synapses.nonidealities import NOISE_UNIT, noise_level
-from mstpn.synapses.write_limits import issued_update, windowed_trace
 
 __all__ = ["Layer", "Pulses", "Visits", "backward", "forward", "no_visits", "settle"]
 
@@ -113,8 +114,8 @@ class Visits(NamedTuple):
     starts: Array
 
 
-_issued_update = numba.njit(issued_update)
-_windowed_trace = numba.njit(windowed_trace)
+_pulse = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain", "numba")
+_windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W", "numba")
 _noise_level = numba.njit(noise_level)
 
 
@@ -222,7 +223,7 @@ def _issue(
         j = rows[k]
         z_j = z[j]
         for i in range(h.shape[0]):
-            issued[k, i] = _issued_update(gamma[j, i] * (z_j * h[i]), least, most)
+            issued[k, i] = _pulse(gamma[j, i] * (z_j * h[i]), least, most, True)
 
 
 @numba.njit(fastmath=_FAST, inline="never")
@@ -275,8 +276,8 @@ def _write(
     for k in range(rows.shape[0]):
         j = rows[k]
         for i in range(w.shape[1]):
-            moved = decay[j, i] * f[j, i] + gain[j, i] * issued[k, i]
-            f[j, i] = _windowed_trace(moved, w[j, i], low, high)
+            faded, pulse = decay[j, i] * f[j, i], gain[j, i] * issued[k, i]
+            f[j, i] = _windowed(faded, pulse, low, high, w[j, i])
 
 
 @numba.njit(fastmath=_FAST, inline="never")
@@ -306,7 +307,7 @@ def no_visits(like: Array) -> Visits:
     return Visits(none, none, empty, np.empty((0, 0), np.int64))
 
 
-@numba.njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def forward(
     x: Array,
     h0: Array,
@@ -428,7 +429,7 @@ def forward(
     return h_all, sums, held_all
 
 
-@numba.njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def settle(trace: Array, seen: Array, step: int, decay: Array) -> None:
     """Bring all rows forward to a step.
 
@@ -619,7 +620,7 @@ def _charge_gathered(rows: Array, factor: float, values: Array, start: int, tota
             total[j, i] += factor * values[start + k, i]
 
 
-@numba.njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def backward(
     grad_h: Array,
     grad_trace: Array,

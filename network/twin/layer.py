@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from mstpn.network.normalisation import NORM_FLOOR, NORMALISATIONS, check_normalisation
 from mstpn.network.wiring import check_bias_lines, lines_of, per_synapse
+from mstpn.synapses import law
 from mstpn.synapses.joules import Charges, mean_share
-from mstpn.synapses.nonidealities import NOISE_UNIT, Deviations, noise_level
+from mstpn.synapses.nonidealities import NOISE_UNIT, SMALLEST_DECAY, Deviations, noise_level
 from mstpn.synapses.write_limits import WriteLimits
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ INITIAL_GAMMA = 0.001
 """Gamma starts uniform between minus and plus this."""
 _UNLIMITED = WriteLimits()
 _LARGEST_SIZE = 2**14
-_SMALLEST_DECAY = 1e-30
-"""Where the logarithm of a Lambda of 0, that of an agent without memory, is taken instead."""
 
 
 @dataclass(frozen=True)
@@ -251,12 +250,6 @@ class STHebbLayer(nn.Module):
             )
         self.deviations = deviations
 
-    @property
-    def held(self) -> tuple[Tensor, Tensor, Tensor]:
-        """W, Lambda and Gamma of the devices; that of an update is its gain times Gamma."""
-        gamma = self.gamma if self._gain is None else self._gain * self.gamma
-        return *self._on_devices, gamma
-
     def forward(
         self,
         x: Tensor,
@@ -302,7 +295,7 @@ class STHebbLayer(nn.Module):
             h, trace, *_ = self._recursion(x, state, keep, noise)
             return h, State(h[-1], trace)
         step: Any = _compiled_step if fused else _step
-        parameters = (*self.held, self.bias, self.config, self._gain)
+        parameters = (*self._on_devices, self.gamma, self.bias, self.config, self._gain)
         if self.deviations is not None and self._is_slow:
             step = partial(_slow_step, self.deviations)
         outputs = []
@@ -347,7 +340,7 @@ class STHebbLayer(nn.Module):
             wanted += int((size > 0).sum())
             issued += int(((size > 0) & (size >= limits.delta_f_min)).sum())
             clipped += int((size > limits.delta_f_max).sum())
-        total = self.held[0] + state.short_term
+        total = self._on_devices[0] + state.short_term
         at_window = (total <= limits.total_min) | (total >= limits.total_max)
         return {
             "not_issued": 1 - issued / max(wanted, 1),
@@ -373,7 +366,8 @@ class STHebbLayer(nn.Module):
             `Charges.bare`.
         """
         voltage = self.bias_voltage(charges)
-        decay = self.held[1].clamp_min(_SMALLEST_DECAY)
+        weight, decay = self._on_devices
+        decay = decay.clamp_min(SMALLEST_DECAY)
         held = voltage**2 * mean_share(decay, torch.log)
         h, trace, pulse, read, held_sum, rows = self._recursion(
             x, state, keep, noise, charges, held
@@ -381,7 +375,7 @@ class STHebbLayer(nn.Module):
         n_steps = pulse.numel()
         terms = {
             "pulse": charges.pulse(pulse.mean()),
-            "bias": charges.standing(voltage, self.held[0]).sum()
+            "bias": charges.standing(voltage, weight).sum()
             + charges.held(held_sum.sum() / n_steps),
             "read": charges.read(charges.kappa * read.mean()),
         }
@@ -389,7 +383,7 @@ class STHebbLayer(nn.Module):
 
     def bias_voltage(self, charges: Charges) -> Tensor:
         """Voltage held on every synapse, in volt, (N, M)."""
-        voltage = charges.bias_voltage(self.decay.clamp_min(_SMALLEST_DECAY), torch.log)
+        voltage = charges.bias_voltage(self.decay.clamp_min(SMALLEST_DECAY), "torch")
         return voltage.clamp(charges.voltage_min, charges.voltage_max)
 
     def stepper(self, state: State, noise: CycleNoise | None = None) -> "Stepper":
@@ -524,7 +518,7 @@ def _step(
     gain: Tensor | None,
     relative: Tensor | None,
 ) -> State:
-    """One step of the recursion, eager; `gamma` has the gain of the updates in it."""
+    """One step of the recursion, eager."""
     h = state.h * keep[:, None]
     trace = state.trace * keep[:, None, None]
     z = _presynaptic(x, h, config)
@@ -535,24 +529,26 @@ def _step(
         current, trace = current / norm, trace / norm[..., None]
     h = torch.tanh(current + bias)
     update = gamma * torch.einsum("bi,bj->bij", h, z)
-    ideal = decay * trace + update
+    ideal = decay * trace + (update if gain is None else gain * update)
     if config.limits is None and relative is None:
         return State(h, ideal)
     limits = config.limits or _UNLIMITED
     with torch.no_grad():
-        gain = torch.ones_like(weight) if gain is None else gain
-        issued = _issued(update, gain, relative, limits)
-        limited = (decay * trace + issued).clamp(
-            limits.total_min - weight, limits.total_max - weight
-        )
+        pulse = _pulse(update, gain, relative, limits)
+        limited = _windowed(decay * trace, pulse, limits.total_min, limits.total_max, weight)
     return State(h, limited + (ideal - ideal.detach()))
 
 
-def _issued(update: Tensor, gain: Tensor, relative: Tensor | None, limits: WriteLimits) -> Tensor:
-    most = torch.where(gain > 0, limits.delta_f_max * gain, 0)
-    issued = torch.where(update.abs() < limits.delta_f_min * gain, 0, update)
-    issued = issued.clamp(-most, most)
-    return issued if relative is None else issued * relative.to(issued.dtype)
+def _pulse(
+    wanted: Tensor, gain: Tensor | None, relative: Tensor | None, limits: WriteLimits
+) -> Tensor:
+    of_device: Any = 1.0 if gain is None else gain
+    of_pulse: Any = 1.0 if relative is None else relative.to(wanted.dtype)
+    return _issued(wanted, limits.delta_f_min, limits.delta_f_max, of_device * of_pulse)
+
+
+_issued = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain", "torch")
+_windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W", "torch")
 
 
 def _slow_step(
@@ -574,15 +570,15 @@ def _slow_step(
     h = torch.tanh(torch.einsum("bij,bj->bi", weight + fast + slow, z) + bias)
     update = gamma * torch.einsum("bi,bj->bij", h, z)
     share, slow_decay = deviations.slow_fraction, deviations.slow_decay(decay)
+    moved = gain * update
     ideal = torch.stack(
-        [decay * fast + (1 - share) * update, slow_decay * slow + share * update], dim=1
+        [decay * fast + (1 - share) * moved, slow_decay * slow + share * moved], dim=1
     )
     limits = config.limits or _UNLIMITED
     with torch.no_grad():
-        issued = _issued(update, gain, relative, limits)
-        low, high = limits.total_min - weight, limits.total_max - weight
-        slow = (slow_decay * slow + share * issued).clamp(low, high)
-        fast = (decay * fast + (1 - share) * issued).clamp(low - slow, high - slow)
+        pulse, window = _pulse(update, gain, relative, limits), (limits.total_min, limits.total_max)
+        slow = _windowed(slow_decay * slow, share * pulse, *window, weight)
+        fast = _windowed(decay * fast, (1 - share) * pulse, *window, weight + slow)
     return State(h, torch.stack([fast, slow], dim=1) + (ideal - ideal.detach()))
 
 

@@ -30,7 +30,7 @@ from brian2 import Clock, Equations, Network, NeuronGroup, StateMonitor, TimedAr
 from brian2.units import Quantity, joule, second, siemens
 from numpy.typing import NDArray
 
-from mstpn.synapses import st_hebb
+from mstpn.synapses import law, st_hebb
 from mstpn.synapses.bench.waveforms import Waveform
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import CYCLE_NOISE
@@ -38,13 +38,13 @@ from mstpn.synapses.nonidealities import CYCLE_NOISE
 __all__ = ["VOLTAGE_DRIVEN", "WINDOW", "Trace", "constants", "exact_over_levels", "simulate"]
 
 VOLTAGE_DRIVEN = (
-    Equations("""
+    Equations(f"""
     dF/dt = growth - F/tau : 1                          # short-term weight
     dW/dt = set_rate*(S_max - W) : 1                    # long-term weight
     dE/dt = V*I : joule
     I = G*V : amp
-    G = G_offset + kappa*(W + F) : siemens
-    growth = pulse_gain*sign(V)*dF_0/w_0*(abs(V)/V_0)**m
+    G = {law.put(law.CONDUCTANCE, S="(W + F)")} : siemens
+    growth = pulse_gain*({law.UPDATE_RATE})
              *int(abs(V) > V_hold) : Hz (constant over dt)
     set_rate = k_SET*int(V >= V_SET) : Hz (constant over dt)
     V_bias = clip(V, -inf*volt, V_bias_max) : volt      # as far as the sigmoid goes
@@ -54,15 +54,16 @@ VOLTAGE_DRIVEN = (
 """Add a line for V, such as ``V = waveform(t) : volt (constant over dt)``, and the namespace of
 `constants`, and run `WINDOW` after every step. The rates are those at the step's beginning."""
 
-WINDOW = "F = clip(F, S_min - W, S_max - W)"
+WINDOW = f"F = {law.WITHIN}"
 """W + F as far as it moves; any method but `exact_over_levels` needs it after a step."""
 
-_LEVEL = """
+_WITHIN = law.put(law.WITHIN, W="W_new")
+_LEVEL = f"""
     W_new = W - (S_max - W)*expm1(-set_rate*duration)
-    F_in = clip(F, S_min - W_new, S_max - W_new)
+    F_in = {_WITHIN}
     F_rest = growth*tau
     F_free = F_in*exp(-duration/tau) - F_rest*expm1(-duration/tau)
-    F_new = clip(F_free, S_min - W_new, S_max - W_new)
+    F_new = {law.put(_WITHIN, F="F_free")}
     hit = int(F_new != F_free)
     t_hit = hit*(duration - tau*log1p(hit*(F_in - F_new)/(hit*(F_new - F_rest) + 1 - hit)))
     F_integral = tau*(growth*(duration - t_hit) + F_in - F_new) + F_new*t_hit

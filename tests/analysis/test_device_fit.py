@@ -400,7 +400,7 @@ UNDETERMINED: dict[str, tuple[dict[str, Columns], str]] = {
     ),
     "one bias": (
         only("decay", lambda c: c["bias voltage (V)"] == 0.3),
-        "decay.csv, column 'bias voltage (V)': voltages must differ to determine the sigmoid, "
+        "decay.csv, column 'bias voltage (V)': voltages must differ to determine the decay law, "
         "got 300 mV only",
     ),
     "few times": (

@@ -170,7 +170,7 @@ def test_a_varied_device_keeps_its_sigmoid(device: Memristor) -> None:
     assert other.decay_max == pytest.approx(1 / (1 + np.exp(-3)), rel=1e-12)
     assert other.decay_min == pytest.approx(1 / (1 + np.exp(3)), rel=1e-12)
     assert device.varied() == device
-    with pytest.raises(DeviceError, match=r"decay_max = 0\.5 contradicts the sigmoid"):
+    with pytest.raises(DeviceError, match=r"decay_max = 0\.5 contradicts the decay law"):
         device.varied(decay_max=0.5)
     with pytest.raises(DeviceError, match=r"constant must be one of bias_power, .*, got 'voltage'"):
         device.varied(voltage=1 * volt)

@@ -165,7 +165,7 @@ REFUSED = {
     "field 'bias_power': provenance must be one of": ('provenance = "digest"', 'provenance = "?"'),
     "bias_power must be positive": ("value = 4.3", "value = -4.3"),
     "decay_max must be below 1": ("value = 0.92", "value = 1.0"),
-    "contradicts the sigmoid": ("value = 0.92", "value = 0.95"),
+    "contradicts the decay law": ("value = 0.92", "value = 0.95"),
     "conductance_min must be below conductance_max": ("value = 60.0", "value = 0.05"),
     "pulse_voltage_min must be below pulse_voltage": ("value = 2.0", "value = 5.0"),
     "set_fraction must lie in": ("value = 0.02", "value = 1.5"),

@@ -212,10 +212,11 @@ def test_compiled_step_equals_eager_on_devices_that_differ(device: Memristor) ->
     made = on_devices(parameters(LIMITS), device)
     x = torch.from_numpy(frames()[:1])
     relative = noise().relative(0, N, N_IN + N)
-    arguments = (x, x.new_ones(1), made.initial_state(1), *made.held, made.bias, made.config)
+    arguments = (x, x.new_ones(1), made.initial_state(1), *made._on_devices, made.gamma)
+    others = (made.bias, made.config, made._gain, relative)
     for compiled, eager in zip(
-        _compiled_step(*arguments, made._gain, relative),
-        _step(*arguments, made._gain, relative),
+        _compiled_step(*arguments, *others),
+        _step(*arguments, *others),
         strict=True,
     ):
         torch.testing.assert_close(compiled, eager, rtol=0, atol=1e-14)
@@ -268,7 +269,7 @@ def test_draws_have_the_stated_spread(device: Memristor) -> None:
     assert d.weight_shift[corrupt].std() == pytest.approx(0.5 / np.sqrt(3), rel=0.03)
     assert d.weight_shift[~corrupt].std() == pytest.approx(0.05, rel=5 / np.sqrt(2 * healthy))
     assert d.half_voltage_shift.std() == pytest.approx(0.02, rel=5 / np.sqrt(2 * n))
-    assert d.odds == pytest.approx(np.exp(d.half_voltage_shift / SLOPE), rel=1e-12)
+    assert d.reduced_shift == pytest.approx(d.half_voltage_shift / SLOPE, rel=1e-12)
     # cutting the gain at 0 moves 4e-4 of the mass by 0.03 on average
     assert d.update_gain[~stuck].mean() == pytest.approx(1, abs=1e-3 + 5 * 0.3 / np.sqrt(healthy))
     nu = -np.log(d.weight_scale[~corrupt]) / np.log(1 + 24 * 3600 / 20)

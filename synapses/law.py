@@ -1,0 +1,173 @@
+"""The laws of the device and of a pulsed update, each once, as text that every backend runs.
+
+A law is one expression, or lines of assignments, in the syntax that Python and Brian2 share and
+in the names of the equations. Brian2 takes the text as it is, see `mstpn.synapses.st_hebb`;
+`function` makes a function of it for NumPy, torch or Numba. The forms of the decay are one law
+solved for different things, and so are those of the pulse: who changes one changes its
+neighbours, all in this file, and the constants in the device file.
+
+What the rest of the package builds on, whatever the laws are: V_bias is V_half + V_slope times a
+function of Lambda; the updates of F and the energy of a pulse are powers of one amplitude and
+linear in its width, so that the energy is a power of the update too; G is linear in W + F.
+
+Source: Weilenmann et al., Nature Communications 15 (2024), Figs. 3 and 4; the powers and the
+sigmoid are this package's choice of shape.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "AMPLITUDE",
+    "BIAS_VOLTAGE",
+    "CHARGE",
+    "CONDUCTANCE",
+    "DECAY",
+    "DECAY_RATE",
+    "ENERGY",
+    "ENERGY_OF_UPDATE",
+    "ISSUE",
+    "LIBRARIES",
+    "SIZE_OF_UPDATE",
+    "UPDATE",
+    "UPDATE_RATE",
+    "VOLTAGE",
+    "WINDOW",
+    "WITHIN",
+    "digest",
+    "function",
+    "put",
+]
+
+
+def put(law: str, **names: str) -> str:
+    """The text of a law with other names or expressions for some of its names."""
+    pattern = rf"\b({'|'.join(names)})\b"
+    return re.sub(pattern, lambda found: names[found[0]], law)
+
+
+CONDUCTANCE = "G_offset + kappa*S"
+"""At total weight S = W + F."""
+
+DECAY = "1/(1 + exp((V_half - V_bias)/V_slope))"
+"""Lambda, the share of F that is left after a network step (Fig. 3e)."""
+DECAY_RATE = "log(1 + exp((V_half - V_bias)/V_slope))"
+"""ln(1/Lambda): network steps per time constant, inverted."""
+BIAS_VOLTAGE = "V_half + V_slope*log(Lambda/(1 - Lambda))"
+"""To hold for a Lambda."""
+
+AMPLITUDE = "abs(V)/V_0"
+"""Of a pulse, in units of the reference pulse; what the powers are taken of."""
+VOLTAGE = "V_0*amplitude"
+"""Of the positive pulse of an amplitude."""
+UPDATE_RATE = "sign(V)*dF_0/w_0*(AMPLITUDE)**m".replace("AMPLITUDE", AMPLITUDE)
+"""dF per second of a pulse of V."""
+UPDATE = "sign(V)*dF_0*((AMPLITUDE)**m*(w/w_0))".replace("AMPLITUDE", AMPLITUDE)
+"""dF by a pulse of V and w (Fig. 3b)."""
+ENERGY = "E_0*(AMPLITUDE)**n*(w/w_0)".replace("AMPLITUDE", AMPLITUDE)
+"""Of that pulse (Fig. 3c)."""
+SIZE_OF_UPDATE = "abs(dF)/dF_0"
+"""In units of what the reference pulse does."""
+ENERGY_OF_UPDATE = "E_0*(SIZE)**energy_exponent".replace("SIZE", SIZE_OF_UPDATE)
+"""Of the pulse of w_0 that changes F by dF, with n/m for the exponent (Fig. 4e)."""
+
+ISSUE = """
+issued = int(abs(wanted) >= dF_min)
+pulse = pulse_gain*issued*clip(wanted, -dF_max, dF_max)
+"""
+"""The pulse of a device for a wanted update: none that is too small, none above dF_max.
+pulse_gain is 1 for an ideal device."""
+WITHIN = "clip(F, S_min - W, S_max - W)"
+"""F as far as W + F is within the device's window."""
+WINDOW = "F_new = " + put(WITHIN, F="F + pulse")
+"""F after the pulse."""
+CHARGE = "charged = issued*clip(energy, -E_max, E_max)"
+"""What is issued is paid for as it is issued, also where F cannot move any more."""
+
+
+def _same(condition: Any) -> Any:
+    return condition
+
+
+def _clipped(x: float, low: float, high: float) -> float:
+    return min(max(x, low), high)
+
+
+def _torch() -> dict[str, Any]:
+    import torch
+
+    functions = {"exp": torch.exp, "log": torch.log, "sign": torch.sign, "clip": torch.clamp}
+    return functions | {"int": _same}
+
+
+def _numba() -> dict[str, Any]:
+    import numba
+
+    compiled = {"int": numba.njit(_same), "clip": numba.njit(_clipped)}
+    return {"exp": math.exp, "log": math.log, "sign": np.sign} | compiled
+
+
+LIBRARIES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
+    {
+        "numpy": lambda: {
+            "exp": np.exp,
+            "log": np.log,
+            "sign": np.sign,
+            "clip": np.clip,
+            "int": np.asarray,
+        },
+        "torch": _torch,
+        "numba": _numba,
+    }
+)
+"""What the functions in a law's text are, by library; a condition stays one, as which it
+multiplies any number without changing its type."""
+
+
+@cache
+def function(law: str, arguments: str, library: str = "numpy") -> Callable[..., Any]:
+    """A law as a function.
+
+    Parameters
+    ----------
+    law : str
+        An expression, or assignments of which the last is returned.
+    arguments : str
+        Names of its arguments, separated by commas.
+    library : {"numpy", "torch", "numba"}
+        For Numba, compiled on the first call; its results are to be cached with `digest`.
+
+    Raises
+    ------
+    ValueError
+        If the law needs a name that is neither an argument nor of the library.
+    """
+    *lines, last = [line.strip() for line in law.strip().splitlines()]
+    name, assigned, _ = last.partition(" = ")
+    body = [*lines, last, f"return {name}"] if assigned else [*lines, f"return {last}"]
+    source = "\n    ".join([f"def law({arguments}):", *body])
+    names: dict[str, Any] = LIBRARIES[library]()
+    code = compile(source, "<law>", "exec")
+    exec(code, names)
+    made: Callable[..., Any] = names["law"]
+    unknown = set(made.__code__.co_names) - names.keys() - {"abs"}
+    if unknown:
+        raise ValueError(f"the law {law.strip()!r} needs {', '.join(sorted(unknown))}")
+    if library == "numba":
+        import numba
+
+        return numba.njit(made)
+    return made
+
+
+def digest() -> str:
+    """What tells these laws from others."""
+    texts = (ISSUE, WINDOW, CHARGE, DECAY, DECAY_RATE, BIAS_VOLTAGE, UPDATE, ENERGY)
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
