@@ -1,5 +1,6 @@
 PYTHON ?= python3
 INSTALL := .venv/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .PHONY: pong test benchmark docs notebooks
 
@@ -25,6 +26,7 @@ notebooks: .venv/installed-dev
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mstpn needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
+	$(INSTALL) --no-deps --retries 0 $(addprefix --extra-index-url ,$(TORCH_INDEX)) torch
 	$(INSTALL) --editable .
 	touch $@
 

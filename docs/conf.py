@@ -2,14 +2,21 @@
 
 import base64
 import json
+import os
 import re
-from importlib.metadata import version as installed
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 from brian2 import Equations
 from sphinx.application import Sphinx
+
+from mstpn import __version__
+from mstpn.commands.main import COMMANDS
+from mstpn.synapses.memristor import DEFAULT_DEVICE
 
 HERE = Path(__file__).parent
 THUMBNAILS = {
@@ -24,7 +31,7 @@ THUMBNAILS = {
 project = "mstpn"
 author = "The mstpn authors"
 project_copyright = "2026, The mstpn authors"
-version = release = installed("mstpn")
+version = release = __version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -100,9 +107,65 @@ def draw_thumbnails(_app: Sphinx) -> None:
         (folder / f"{name}.png").write_bytes(base64.b64decode(pictures[number]))
 
 
+def write_commands(_app: Sphinx) -> None:
+    """A page of what every command says of its options."""
+    page = ["# Commands", "", "Each is a script in `examples/` or a module too.", ""]
+    environment = os.environ | {"COLUMNS": "96", "NO_COLOR": "1"}
+    for name, command in COMMANDS.items():
+        shown = subprocess.run(
+            [sys.executable, "-m", "mstpn", name, "--help"],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=environment,
+        ).stdout
+        page += [
+            f"## mstpn {name}",
+            "",
+            f"{command.what}.".capitalize(),
+            "",
+            "```none",
+            shown,
+            "```",
+            "",
+        ]
+    _write("commands", page)
+
+
+def write_constants(_app: Sphinx) -> None:
+    """A page of the device's constants, each with its source."""
+    with DEFAULT_DEVICE.open("rb") as file:
+        content = tomllib.load(file)
+    page = [
+        "# Constants of the device",
+        "",
+        f"Those of {content.pop('name')}, in [`synapses/srtio3.toml`](../../synapses/srtio3.toml).",
+        "Provenance: *paper*, read in its abstract and captions; *digest*, in notes on all of it;",
+        "*derived* from such; *assumed*, this package's choice.",
+        "",
+        "| constant | value | provenance | source |",
+        "|---|---|---|---|",
+    ]
+    for name, entry in content.items():
+        source = str(entry["source"]).replace("|", "\\|")
+        unit = "" if entry["unit"] == "1" else f" {entry['unit']}"
+        page.append(f"| `{name}` | {entry['value']:g}{unit} | {entry['provenance']} | {source} |")
+    _write("constants", page)
+
+
+def _write(name: str, page: list[str]) -> None:
+    folder = HERE / "generated"
+    folder.mkdir(exist_ok=True)
+    text = "\n".join(page) + "\n"
+    path = folder / f"{name}.md"
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.connect("include-read", links_from_here)
     app.connect("autodoc-process-docstring", escape_bars)
     app.connect("autodoc-process-docstring", show_code)
-    app.connect("builder-inited", draw_thumbnails)
+    for write in (draw_thumbnails, write_commands, write_constants):
+        app.connect("builder-inited", write)

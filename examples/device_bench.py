@@ -7,57 +7,9 @@ simulated devices under the protocol of each, and writes them with one page. A d
 yours replaces the paper's with --device FILE.
 """
 
-import argparse
-import json
 import sys
-from pathlib import Path
 
-from tqdm import tqdm
-
-from mstpn.analysis.device.bench_report import N_MEASUREMENTS, BenchReport, measure
-from mstpn.network.frames import STEP_DURATION
-from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
-from mstpn.synapses.support.brian_target import use_target
-from mstpn.synapses.support.command_line import Parser, exit_status, integer
-from mstpn.synapses.support.files import atomic_write, replacing
-
-
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Command line."""
-    parser = Parser(description="The measurements of Figs. 2 and 3 on simulated devices.")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
-    parser.add_argument("--seed", type=integer(0), default=0, help="of the pulses' spread")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="the numbers for a program")
-    return parser.parse_args(arguments)
-
-
-def write(report: BenchReport, folder: Path, json_path: Path | None) -> None:
-    """Figures, page, numbers."""
-    for name, figure in tqdm(report.figures().items(), desc="drawing", disable=None):
-        with replacing(folder / f"{name}.png") as partial:
-            figure.savefig(partial)
-    page = report.markdown()
-    atomic_write(folder / "bench.md", page.encode())
-    if json_path is not None:
-        atomic_write(json_path, json.dumps(report.numbers(), indent=1).encode())
-    print(report.summary())
-    print(f"{folder / 'bench.md'} and its figures beside it")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, draw, write; return the exit status."""
-    options = parse_arguments(arguments)
-
-    def work() -> None:
-        device = Memristor.from_file(options.device)
-        use_target("numpy")  # a few devices are not worth a compiler's time
-        with tqdm(desc="measuring", total=N_MEASUREMENTS, disable=None) as bar:
-            report = measure(device, STEP_DURATION, seed=options.seed, progress=bar.update)
-        write(report, options.out, options.json)
-
-    return exit_status("device_bench.py", work)
-
+from mstpn.commands.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["bench", *sys.argv[1:]]))

@@ -1,8 +1,7 @@
-"""Run the examples in this process."""
+"""Run the programs in this process."""
 
-import importlib.util
+import importlib
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -14,19 +13,12 @@ FOLDER = Path(__file__).parents[1] / "examples"
 
 
 def load(name: str) -> ModuleType:
-    """Import an example by the name of its file."""
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # dataclasses look their own module up
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    """Import a program by the name of its module."""
+    return importlib.import_module(f"mstpn.commands.{name}")
 
 
 def refusal(example: ModuleType, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """Run an example that must end with status 2 and one line; return that line."""
+    """Run a program that must end with status 2 and one line; return that line."""
     try:
         status = example.main(arguments)
     except SystemExit as stop:

@@ -28,6 +28,7 @@ from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.play import GameRecord, play_game
 from mstpn.bridge.pong import Pong
+from mstpn.commands import playing
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -37,7 +38,7 @@ EXAMPLE = scripts.FOLDER / "pong_brian.py"
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    return scripts.load("pong_brian")
+    return scripts.load("pong")
 
 
 def test_a_whole_game_on_the_shipped_checkpoint(numbers: oracles.Device, tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_processes_change_nothing_but_the_wall_time(tmp_path: Path) -> None:
 def test_a_process_may_begin_while_another_records(example: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "g.nc.parts").mkdir()
     wanted = ["--games", "2", "--processes", "2", "--ledger", str(tmp_path / "g.nc")]
-    player = example.Player(example.parse_arguments([*wanted, "--target", "numpy"]))
+    player = playing.Player(example.parse_arguments([*wanted, "--target", "numpy"]))
     with pytest.raises(RecordingError, match=r"g\.nc\.parts holds an unfinished game"):
         player.play(0)
 
@@ -191,7 +192,7 @@ def test_an_interrupt_ends_all_processes_with_one_line(tmp_path: Path) -> None:
         time.sleep(0.05)
     os.killpg(playing.pid, signal.SIGINT)  # as a terminal does, to all of them
     out, err = playing.communicate(timeout=30)
-    assert (playing.returncode, out, err) == (130, "", "pong_brian.py: stopped\n")
+    assert (playing.returncode, out, err) == (130, "", "mstpn pong: stopped\n")
     assert group_ends(playing.pid, 10)
     assert list(tmp_path.iterdir()) == [parts]
 
@@ -349,7 +350,7 @@ def test_a_ledger_without_its_extra_says_what_to_install(
     monkeypatch.delitem(sys.modules, "mstpn.analysis.energy.ledger", raising=False)
     assert example.main(["--target", "numpy", "--ledger", str(tmp_path / "g.nc")]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith("pong_brian.py: --ledger needs pip install -e '.[analysis]'")
+    assert printed.err.startswith("mstpn pong: --ledger needs pip install -e '.[analysis]'")
     assert printed.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

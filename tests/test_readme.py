@@ -1,4 +1,4 @@
-"""README's code runs, and its table names the options that there are."""
+"""The code of README and of the pages runs; the table of options is whole; links lead somewhere."""
 
 import math
 import re
@@ -10,19 +10,47 @@ import pytest
 import scripts
 from brian2.units import joule, siemens
 
+from mstpn.commands.main import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_python_blocks_run(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
+def test_python_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+    for block in blocks(page):
+        exec(compile(block, page.name, "exec"), names)
     printed = capsys.readouterr().out
-    assert "dF = pulse_gain*Gamma*h_post*z_last_pre" in printed
-    assert re.search(r"'bias': .*joule", printed)
+    assert "wanted = Gamma*h_post*z_last_pre" in printed
+    if page.name == "synapse.md":
+        assert re.search(r"'bias': .*joule", printed)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_files_that_pages_name_are_there(page: Path) -> None:
+    text = page.read_text()
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text):
+        target = page.parent / link
+        beside = [target, target.with_name(target.name + ".ipynb"), target.with_suffix(".md")]
+        named = [b for b in beside if b.exists()]
+        at_root = (ROOT / link).exists() or link.startswith(("generated/", "notebooks/"))
+        assert named or at_root, link
+
+
+def test_readme_is_a_page() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_commands_that_pages_show_are_understood() -> None:
+    for page in PAGES:
+        for name in re.findall(r"mstpn ([a-z][a-z-]+) --", page.read_text()):
+            assert name in COMMANDS, f"{page.name}: mstpn {name}"
 
 
 def test_one_synapse(numbers: oracles.Device) -> None:
@@ -42,8 +70,9 @@ def test_one_synapse(numbers: oracles.Device) -> None:
 
 
 def test_option_table_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
-    table = set(re.findall(r"`(--[a-z-]+)[ `]", README.split("| option |")[1].split("\n\n")[0]))
+    page = (ROOT / "docs/play.md").read_text()
+    table = set(re.findall(r"`(--[a-z-]+)[ `]", page.split("| option |")[1].split("\n\n")[0]))
     with pytest.raises(SystemExit):
-        scripts.load("pong_brian").main(["--help"])
+        scripts.load("pong").main(["--help"])
     listed = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE)
     assert table == set(listed)

@@ -15,9 +15,11 @@ from brian2.units import Quantity, joule
 
 from mstpn.synapses.support.sourced import DataError, Sourced, read_table, sourced
 
-__all__ = ["BASELINES", "Baseline", "PaperGame", "baselines", "paper_game"]
+__all__ = ["BASELINES", "MEASURED", "Baseline", "PaperGame", "baselines", "paper_game"]
 
 BASELINES = Path(__file__).with_name("gpu_baselines.toml")
+MEASURED = {"h100": Path(__file__).with_name("h100.json")}
+"""GPUs that were measured for this package, by name."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def baselines(measured: Path | None = None) -> dict[str, Baseline]:
     Parameters
     ----------
     measured : Path, optional
-        A file of `examples/gpu_energy.py`, whose results are added.
+        A file of `mstpn gpu-energy`, such as one of `MEASURED`; its results are added.
 
     Raises
     ------
@@ -128,7 +130,7 @@ def _baseline(name: str, entry: Mapping[str, Any], memory: Mapping[str, Sourced]
 
 
 def _measured(path: Path) -> dict[str, Baseline]:
-    """Baselines from a file of `examples/gpu_energy.py`, at the own and at the best size."""
+    """Baselines from a file of `mstpn gpu-energy`, at the own and at the best size."""
     try:
         content = json.loads(path.read_bytes())
         own = int(paper_game().synapses.value)
@@ -155,4 +157,4 @@ def _measured(path: Path) -> dict[str, Baseline]:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no file of gpu_energy.py: {error!r}") from error
+        raise DataError(f"{path}: no file of mstpn gpu-energy: {error!r}") from error

@@ -1,14 +1,13 @@
 """Greedy games of a checkpoint's torch twin, many at once, in float32.
 
-    python -m mstpn.bridge.training.evaluate runs/pong/best.safetensors --games 32
+    mstpn evaluate runs/pong/best.safetensors --games 32
 
 A quick score for choosing among checkpoints. The games that count are those of the Brian2
-network, `examples/pong_brian.py`.
+network, `mstpn pong`.
 """
 
-import argparse
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +19,11 @@ from mstpn.network.frames import Flicker
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.network.twin.layer import CycleNoise
+from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability
 
 __all__ = ["evaluate", "main", "pong_environments"]
+
+PROGRAM = "mstpn evaluate"
 
 
 def pong_environments(n: int, *, sticky: float = 0.0, noop_max: int = 30) -> AtariVectorEnv:
@@ -96,32 +98,41 @@ def evaluate(
     return returns
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description="Score checkpoints by greedy games.")
-    parser.add_argument("checkpoints", type=Path, nargs="+")
-    parser.add_argument("--games", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sticky", type=float, default=0.0)
-    parser.add_argument("--flicker", type=float, default=0.0)
-    parser.add_argument("--max-decisions", type=int, default=5000)
-    options: Any = parser.parse_args(arguments)
-    for path in options.checkpoints:
-        net = load_checkpoint(path).twin()
-        returns = evaluate(
-            net,
-            options.games,
-            options.seed,
-            sticky=options.sticky,
-            flicker=options.flicker,
-            max_decisions=options.max_decisions,
-        )
-        print(
-            f"{path}: mean {returns.mean():+.2f}, worst {returns.min():+.0f}, best "
-            f"{returns.max():+.0f}, won {np.mean(returns > 0):.0%} of {len(returns)}",
-            flush=True,
-        )
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; return the exit status."""
+    parser = Parser(prog=PROGRAM, description="Greedy games of agents on the torch twin.")
+    parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
+    parser.add_argument("--games", type=integer(1), default=32, metavar="N", help="at once (32)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="of the games (0)")
+    parser.add_argument(
+        "--sticky", type=probability, default=0.0, metavar="P", help="of a repeated action (0)"
+    )
+    parser.add_argument(
+        "--flicker", type=probability, default=0.0, metavar="P", help="of a blanked frame (0)"
+    )
+    parser.add_argument(
+        "--max-decisions", type=integer(1), default=5000, metavar="N", help="of a game (5000)"
+    )
+    options = parser.parse_args(arguments)
+
+    def work() -> None:
+        for path in options.checkpoints:
+            returns = evaluate(
+                load_checkpoint(path).twin(),
+                options.games,
+                options.seed,
+                sticky=options.sticky,
+                flicker=options.flicker,
+                max_decisions=options.max_decisions,
+            )
+            print(
+                f"{path}: mean {returns.mean():+.2f}, worst {returns.min():+.0f}, best "
+                f"{returns.max():+.0f}, won {np.mean(returns > 0):.0%} of {len(returns)}",
+                flush=True,
+            )
+
+    return exit_status(PROGRAM, work)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -185,7 +185,7 @@ class Options:
     @property
     def command(self) -> str:
         """The command line that gives these options."""
-        words = ["python", "-m", "mstpn.bridge.training.train"]
+        words = ["mstpn", "train"]
         for f in fields(self):
             value = getattr(self, f.name)
             if value != f.default:
@@ -212,9 +212,7 @@ MAY_CHANGE = frozenset(
 
 def parse_options(arguments: list[str] | None) -> tuple[Options, argparse.ArgumentParser]:
     """Options from a command line, and the parser whose `error` ends with one line."""
-    parser = Parser(
-        prog="mstpn.bridge.training.train", description="Train the m-STPN agent on Pong."
-    )
+    parser = Parser(prog="mstpn train", description="Train the m-STPN agent on Pong.")
     for f in fields(Options):
         name, text = "--" + f.name.replace("_", "-"), f.metadata["help"]
         if f.type is bool:

@@ -5,12 +5,13 @@ trainer made it from. `NAME.json` holds the configuration, the shapes and units,
 command and seed that made it, and the versions it was made with.
 """
 
+import importlib.metadata
 import json
 import math
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import nn
 
+from mstpn import __version__
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.layer import STHebbLayer, TwinConfig
 from mstpn.network.wiring import line_values, n_features_of
@@ -133,7 +135,8 @@ def save_checkpoint(net: Twin, path: Path, training: Mapping[str, Any]) -> None:
         },
         "training": dict(training),
         "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("mstpn", "torch", "numpy", "ale-py")},
+        | _versions("torch", "numpy", "ale-py")
+        | {"mstpn": __version__},
     }
     atomic_write(path, save(tensors))
     atomic_write(path.with_suffix(".json"), json.dumps(metadata, indent=1).encode())
@@ -141,6 +144,15 @@ def save_checkpoint(net: Twin, path: Path, training: Mapping[str, Any]) -> None:
 
 def _agent(metadata: dict[str, Any]) -> MSTPN:
     return MSTPN(_config(metadata["config"]))
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    """Of those that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def load_checkpoint(

@@ -234,7 +234,7 @@ def test_a_draw_returns_what_it_drew(report: BenchReport, device: Memristor) -> 
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    return scripts.load("device_bench")
+    return scripts.load("bench")
 
 
 def test_the_command_writes_all_figures_and_the_page(

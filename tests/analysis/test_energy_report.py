@@ -28,7 +28,7 @@ FIGURES = {
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    return scripts.load("energy_report")
+    return scripts.load("report")
 
 
 @pytest.fixture(scope="module")

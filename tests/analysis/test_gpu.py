@@ -12,7 +12,7 @@ import scripts
 import torch
 from brian2.units import mjoule, pjoule, second
 
-from mstpn.analysis.gpu.baselines import baselines, paper_game
+from mstpn.analysis.gpu.baselines import MEASURED, baselines, paper_game
 from mstpn.synapses.support.sourced import DataError, sourced
 
 PER_UPDATE_PJ = {
@@ -108,7 +108,7 @@ def test_without_a_gpu_the_script_ends_with_one_line(
     assert script.main(["--out", str(tmp_path / "gpu.json")]) == 2
     printed = capsys.readouterr()
     assert printed.err == (
-        "gpu_energy.py: needs a CUDA GPU and a torch build with CUDA, found none\n"
+        "mstpn gpu-energy: needs a CUDA GPU and a torch build with CUDA, found none\n"
     )
     assert not printed.out
     assert not list(tmp_path.iterdir())
@@ -168,13 +168,31 @@ def test_what_the_script_writes_becomes_baselines(
     assert "524,288 synapses" in best.source
 
 
+def test_the_measured_h100_is_within_its_data_sheet() -> None:
+    content = json.loads(MEASURED["h100"].read_bytes())
+    assert "H100" in content["gpu"]
+    largest = 2**24
+    bytes_of = {"fp16": 2, "fp32": 4}
+    moved = {"add": 3, "multiply": 1, "correlate": 1, "scale": 3, "decay": 2, "learn": 3, "step": 5}
+    for run in content["runs"]:
+        for size in run["sizes"]:
+            for name, operation in size["operations"].items():
+                # 700 W is its limit; host time between kernels is in the energy, not in the time
+                assert operation["energy_j"] > 0
+                if size["synapses"] == largest and name in moved:
+                    traffic = moved[name] * bytes_of[run["precision"]] * largest
+                    assert operation["time_s"] > traffic / 3.35e12  # of HBM3
+                    assert operation["energy_j"] < 700 * 2 * operation["time_s"]
+    assert len(baselines(MEASURED["h100"])) == len(baselines()) + 8
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "No such file"),
-        ("{", "no file of gpu_energy.py"),
-        ("[]", "no file of gpu_energy.py"),
-        ('{"gpu": "x", "runs": [{"form": "fused"}]}', "no file of gpu_energy.py: .*'precision'"),
+        ("{", "no file of mstpn gpu-energy"),
+        ("[]", "no file of mstpn gpu-energy"),
+        ('{"gpu": "x", "runs": [{"form": "fused"}]}', "no file of mstpn gpu-energy: .*'precision'"),
     ],
 )
 def test_other_files_are_refused(content: str | None, message: str, tmp_path: Path) -> None:

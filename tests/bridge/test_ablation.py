@@ -208,7 +208,7 @@ def test_an_agent_with_nothing_to_take_away_is_refused_in_two_lines(
     assert example.main([*words, "--out", str(tmp_path / "games.csv"), "--target", "numpy"]) == 2
     why, refusal = capsys.readouterr().err.splitlines()
     assert why == "left out: shuffled: one bias line has no other to exchange its Lambda with"
-    assert refusal == "ablation.py: this agent has nothing of what was to be taken away"
+    assert refusal == "mstpn ablation: this agent has nothing of what was to be taken away"
 
 
 def test_all_ablations_have_a_name_a_person_reads() -> None:

@@ -171,7 +171,7 @@ def test_shipped_checkpoints_fit_the_device(
     assert checkpoint.config.bias_lines in ("neuron", "input", "block", "array")
     assert checkpoint.config.decay_min == device.decay_min
     assert checkpoint.config.decay_max == device.decay_max
-    assert "mstpn.bridge.training.train" in checkpoint.metadata["training"]["command"]
+    assert "train" in checkpoint.metadata["training"]["command"]
 
 
 def test_a_checkpoint_of_version_0_1_is_the_ideal_agent_that_it_was(tmp_path: Path) -> None:

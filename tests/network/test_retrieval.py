@@ -28,7 +28,7 @@ TINY = RetrievalOptions(pairs=2, keys=5, values=4, hidden=12, embedding=6, steps
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    return scripts.load("associative_retrieval")
+    return scripts.load("retrieval")
 
 
 def shipped(name: str) -> Checkpoint:

@@ -4,10 +4,12 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from mstpn.synapses import law, st_hebb
@@ -17,7 +19,7 @@ DECAY = "V_bias, V_half, V_slope"
 PULSE = "wanted, dF_min, dF_max, pulse_gain"
 
 
-def numbers(n: int = 500) -> np.ndarray:
+def numbers(n: int = 500) -> NDArray[np.float64]:
     return RNG.uniform(-3, 3, n)
 
 
@@ -57,26 +59,29 @@ def test_pulse_forms_are_one_law() -> None:
 
 @pytest.mark.parametrize("library", ["numpy", "torch", "numba"])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_pulse_and_window_in_every_library(library: str, kind: type) -> None:
-    wanted, trace, weight = (numbers().astype(kind) for _ in range(3))
+def test_pulse_and_window_in_every_library(library: str, kind: type[np.floating[Any]]) -> None:
+    wanted, trace, weight = numbers(1500).astype(kind).reshape(3, -1)
     pulse = law.function(law.ISSUE, PULSE, library)
     windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W", library)
     least, most, low, high = (kind(x) for x in (0.4, 1.7, -1.0, 1.25))
+    made: Any
+    after: Any
     if library == "numba":
-        each = [pulse(x, least, most, kind(0.5)) for x in wanted]
-        after = [windowed(f, p, low, high, w) for f, p, w in zip(trace, each, weight, strict=True)]
-        each, after = np.array(each, kind), np.array(after, kind)
+        made = [pulse(x, least, most, kind(0.5)) for x in wanted]
+        given = zip(trace, made, weight, strict=True)
+        after = [windowed(f, p, low, high, w) for f, p, w in given]
+    elif library == "torch":
+        made = pulse(torch.from_numpy(wanted), float(least), float(most), 0.5)
+        trace_of, weight_of = torch.from_numpy(trace), torch.from_numpy(weight)
+        after = windowed(trace_of, made, float(low), float(high), weight_of)
     else:
-        given = [trace, wanted, weight]
-        if library == "torch":
-            given = [torch.from_numpy(x) for x in given]
-        each = pulse(given[1], float(least), float(most), 0.5)
-        after = windowed(given[0], each, float(low), float(high), given[2])
+        made = pulse(wanted, least, most, kind(0.5))
+        after = windowed(trace, made, low, high, weight)
     expected = [
         0.5 * math.copysign(min(abs(x), most), x) if abs(x) >= least else 0.0 for x in wanted
     ]
     rounding = 4 * float(np.finfo(kind).eps)
-    np.testing.assert_allclose(np.asarray(each), expected, rtol=rounding)
+    np.testing.assert_allclose(np.asarray(made), expected, rtol=rounding)
     inside = [
         max(low - w, min(high - w, f + p)) for f, p, w in zip(trace, expected, weight, strict=True)
     ]

@@ -1,0 +1,76 @@
+"""The command `mstpn`: one word, a program, and the program's options."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mstpn import __version__
+from mstpn.synapses.support.command_line import Parser
+
+__all__ = ["COMMANDS", "Command", "main"]
+
+
+class Command(NamedTuple):
+    """A program: its module, what it does, and the extra that it needs."""
+
+    module: str
+    what: str
+    extra: str = ""
+
+
+COMMANDS = {
+    "pong": Command("commands.pong", "play Pong on the Brian2 network and print its energy"),
+    "report": Command("commands.report", "where the joules of a game go, against GPUs", "analysis"),
+    "ablation": Command("commands.ablation", "score without each of the agent's parts"),
+    "robustness": Command("commands.robustness", "score on devices that are not ideal"),
+    "train": Command("bridge.training.train", "train an agent", "train"),
+    "evaluate": Command(
+        "bridge.training.evaluate", "greedy games of an agent on the torch twin", "train"
+    ),
+    "train-table": Command(
+        "commands.train_table", "train agents that differ in some options", "train,analysis"
+    ),
+    "sweep-decay": Command(
+        "commands.sweep_decay", "figure 4b: trainings over ranges of Lambda", "train,sweep"
+    ),
+    "sweep-device": Command(
+        "commands.sweep_device", "energies of a game against a device constant", "analysis"
+    ),
+    "bench": Command("commands.bench", "figures 2 and 3 from simulated devices"),
+    "fit-device": Command("commands.fit_device", "a device file from your measurements"),
+    "retrieval": Command(
+        "commands.retrieval", "associative retrieval: train, answer, draw", "train"
+    ),
+    "gpu-energy": Command("commands.gpu_energy", "measure the same work on a CUDA GPU", "gpu"),
+}
+"""By name."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int | None:
+    """Run a command; return its exit status."""
+    width = max(map(len, COMMANDS)) + 2
+    listed = "\n".join(f"  {name:<{width}}{what}" for name, (_, what, _) in COMMANDS.items())
+    parser = Parser(
+        prog="mstpn",
+        usage="mstpn COMMAND [options]",
+        description="Memristive short-term plasticity: networks, games, joules.",
+        epilog=f"commands:\n{listed}\n\n`mstpn COMMAND --help` lists the options of one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mstpn {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = parser.parse_args(words[:1]).command
+    try:
+        module = importlib.import_module(f"mstpn.{COMMANDS[command].module}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "mstpn":
+            raise
+        extra = COMMANDS[command].extra
+        needed = f"mstpn[{extra}]" if extra else error.name
+        print(f"mstpn {command}: needs pip install '{needed}': {error}", file=sys.stderr)
+        return 2
+    status: int | None = module.main(words[1:])
+    return status

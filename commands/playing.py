@@ -1,0 +1,265 @@
+"""Games of Pong as `mstpn pong` asks for them: in turn or side by side, kept, filmed, recorded."""
+
+import argparse
+import multiprocessing
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from brian2 import prefs
+from brian2.units import volt
+from tqdm import tqdm
+
+from mstpn.analysis.energy.recording import parts_folder
+from mstpn.analysis.pictures.film import SynapseFilm
+from mstpn.bridge.ablation import ablated, held_at
+from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.conversion import held_parameters
+from mstpn.bridge.play import FrameRecorder, GameRecord, play_game
+from mstpn.bridge.pong import Pong
+from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
+from mstpn.network.frames import STEP_DURATION
+from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
+from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.support.brian_target import compiled, use_target
+
+__all__ = ["Played", "Setup", "play"]
+
+PICTURE_EVERY = 2
+"""Decisions per picture of the GIF."""
+
+Played = tuple[GameRecord, SynapseFilm | None]
+"""A game's record, and its film if there is one."""
+
+
+class Setup(NamedTuple):
+    """What plays: the device, the checkpoint as it is to play, and how devices differ."""
+
+    device: Memristor
+    checkpoint: Checkpoint
+    spread: Nonidealities
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> "Setup":
+        """As a command line asks for it."""
+        device = Memristor.from_file(options.device or DEFAULT_DEVICE)
+        checkpoint = load_checkpoint(options.checkpoint)
+        if options.ideal_updates:
+            checkpoint = ablated("ideal updates", checkpoint, device, 0)
+        if options.hold is not None:
+            checkpoint = held_at(checkpoint, device, options.hold * volt)
+        return cls(device, checkpoint, Nonidealities.parse(options.nonideal))
+
+
+class Player:
+    """Plays any of the games; records the first one's ledger and films it if asked."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        device, checkpoint, spread = setup = Setup.of(options)
+        if spread and options.ledger is not None:
+            raise ValueError("--ledger is for ideal devices, leave --nonideal out")
+        self.options = options
+        self.recorded = ledger_recorder(options, device) if options.ledger is not None else None
+        self.agent = compiled(
+            options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread)
+        )
+        self.twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
+        self.pong = Pong(
+            sticky=options.sticky, flicker=options.flicker, render=options.gif is not None
+        )
+        self.keeper = None
+        if options.state is not None:
+            self.keeper = Keeper(options, setup)
+
+    def play(
+        self,
+        number: int,
+        on_step: Callable[[int, float], None] | None = None,
+        *,
+        before: Sequence[GameRecord] = (),
+        state: Mapping[str, Any] | None = None,
+    ) -> Played:
+        """Play the game of this number, from 0 on, from a state if there is one.
+
+        `before` are the games that are kept with this one's states.
+        """
+        first, state, keeper = number == 0, state or {}, self.keeper
+        camera = Camera(self.pong, self.agent, self.options) if first and self.options.gif else None
+
+        def step(decisions: int, score: float) -> None:
+            if camera is not None:
+                camera.step(decisions)
+            if on_step is not None:
+                on_step(decisions, score)
+
+        wanted = self.recorded if first else None
+        with wanted(self.agent, state) if wanted is not None else nullcontext() as recorder:
+            record = play_game(
+                self.pong,
+                self.agent,
+                self.options.seed + number,
+                twin=self.twin,
+                worst_case_bias=self.options.bias == "worst-case",
+                recorder=recorder,
+                on_step=step,
+                saved=state,
+                save=partial(keeper.save, tuple(before)) if keeper is not None else None,
+                save_every=self.options.save_every,
+            )
+        return record, camera.film if camera is not None else None
+
+
+def play(options: argparse.Namespace) -> tuple[list[GameRecord], SynapseFilm | None]:
+    """Play all games, in one process or in several."""
+    side_by_side = options.processes > 1 and options.games > 1
+    played = play_in_processes(options) if side_by_side else play_in_turn(options)
+    return [record for record, _ in played], played[0][1]
+
+
+def play_in_turn(options: argparse.Namespace) -> list[Played]:
+    """One game after the other, those left out that a stopped play had finished."""
+    with tqdm(desc="compiling, half a minute the first time", unit="decision", disable=None) as bar:
+        player = Player(options)
+        saved = player.keeper.begin() if player.keeper is not None else Saved()
+        played: list[Played] = [(record, None) for record in saved.records]
+
+        def on_step(decisions: int, score: float) -> None:
+            bar.update()
+            bar.set_description(f"game {len(played) + 1}/{options.games}", refresh=False)
+            bar.set_postfix(score=int(score), refresh=False)
+
+        state = saved.state
+        for number in range(len(played), options.games):
+            before = [record for record, _ in played]
+            played.append(player.play(number, on_step, before=before, state=state))
+            state = {}
+    player.pong.close()
+    return played
+
+
+def play_in_processes(options: argparse.Namespace) -> list[Played]:
+    """Games side by side; whatever ends one early ends all."""
+    options.target = use_target(options.target)  # said once, however many processes
+    context = multiprocessing.get_context("spawn")
+    n = min(options.processes, options.games)
+    pool = ProcessPoolExecutor(n, context, initializer=prepare_process)
+    try:
+        games = [pool.submit(play_here, number, options) for number in range(options.games)]
+        for game in tqdm(as_completed(games), total=len(games), unit="game", disable=None):
+            game.result()
+        return [game.result() for game in games]
+    except BrokenProcessPool as error:
+        raise ValueError(f"a process that played ended early: {error}") from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+_players: list[Player] = []
+"""That of this process, where it is one of several."""
+
+
+def prepare_process() -> None:
+    """Make this process one of several; an interrupt is its parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def play_here(number: int, options: argparse.Namespace) -> Played:
+    """Play a game in this process."""
+    if not _players:
+        _players.append(Player(options))
+    return _players[0].play(number)
+
+
+class Keeper:
+    """Keeps the play in the file of --state."""
+
+    def __init__(self, options: argparse.Namespace, setup: Setup) -> None:
+        self.path, self.resume = options.state, options.resume
+        self.settings = {
+            "seed": options.seed,
+            **fingerprints(setup.checkpoint, setup.device),
+            "sticky": options.sticky,
+            "flicker": options.flicker,
+            "nonideal": setup.spread.to_json(),
+            "target": str(prefs.codegen.target),
+            "check_twin": options.check_twin,
+            "bias": options.bias,
+            "ledger": options.ledger is not None,
+        }
+
+    def begin(self) -> Saved:
+        """What to go on with; a file, so that there is one whenever the play is stopped."""
+        if self.resume:
+            return load_play(self.path, self.settings)
+        self.save((), {})
+        return Saved()
+
+    def save(self, records: Sequence[GameRecord], state: dict[str, Any]) -> None:
+        """Save the games that are over and the state of the one in play."""
+        save_play(self.path, Saved(records, state), self.settings)
+
+
+def ledger_recorder(
+    options: argparse.Namespace, device: Memristor
+) -> Callable[[BrianAgent, Mapping[str, Any]], AbstractContextManager[FrameRecorder | None]]:
+    """What records a game and writes its ledger once it is over."""
+    try:
+        from mstpn.analysis.energy.ledger import recorded
+    except ImportError as error:
+        raise ValueError(f"--ledger needs pip install -e '.[analysis]': {error}") from error
+
+    def record(
+        agent: BrianAgent, state: Mapping[str, Any]
+    ) -> AbstractContextManager[FrameRecorder | None]:
+        if state and options.ledger.exists() and not parts_folder(options.ledger).exists():
+            return nullcontext()  # stopped when the game was over and its ledger written
+        return recorded(
+            options.ledger,
+            device,
+            parameters=held_parameters(agent.network),
+            step_duration=STEP_DURATION,
+            attributes={
+                "seed": str(options.seed),
+                "checkpoint": options.checkpoint.name,
+                "bias_lines": agent.network.parameters.bias_lines,
+            },
+            bias=options.bias.replace("-", " "),
+            resume_at=len(state.get("actions", ())) if options.resume else None,
+        )
+
+    return record
+
+
+class Camera:
+    """Films the game and the 256 synapses that learn fastest."""
+
+    def __init__(self, pong: Pong, agent: BrianAgent, options: argparse.Namespace) -> None:
+        self.pong, self.network = pong, agent.network
+        self.worst_case = options.bias == "worst-case"
+        self.end_s = options.gif_seconds or float("inf")
+        synapses = self.network.synapses
+        self.chosen = np.argsort(-np.abs(synapses.Gamma[:]))[:256]
+        self.film = SynapseFilm(
+            np.asarray(synapses.W[:])[self.chosen],
+            [f"synapse {synapses.i[k]} \N{RIGHTWARDS ARROW} {synapses.j[k]}" for k in self.chosen],
+            ", ".join(sorted({c.provenance for c in self.network.device.constants.values()})),
+        )
+
+    def step(self, decisions: int) -> None:
+        """Take a picture every few decisions."""
+        time_s = decisions * float(STEP_DURATION)
+        if decisions % PICTURE_EVERY or time_s > self.end_s:
+            return
+        trace = self.network.trace[self.chosen]
+        energy = sum(float(e) for e in self.network.energy(worst_case=self.worst_case).values())
+        self.film.add(time_s, self.pong.screen, trace, energy)

@@ -1,0 +1,133 @@
+"""Play Atari Pong with a Brian2 network of 169,984 SrTiO3 memristors, and count joules.
+
+    mstpn pong --games 3 --check-twin --json games.json
+
+The conv front-end runs in torch; the m-STPN layer is a Brian2 network whose synapses
+follow Weilenmann et al., Nature Communications 15 (2024). Every constant of the device is
+in a file of yours if you say --device FILE.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from mstpn.bridge.checkpoints import add_checkpoint_option
+from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability, writable
+
+__all__ = ["main", "parse_arguments"]
+
+PROGRAM = "mstpn pong"
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Command line."""
+    parser = Parser(prog=PROGRAM, description="Pong on a Brian2 network of memristors.")
+    parser.add_argument("--games", type=integer(1), default=1, metavar="N")
+    parser.add_argument(
+        "--seed", type=integer(0), default=1000, help="of the first game; one more for each next"
+    )
+    parser.add_argument(
+        "--processes", type=integer(1), default=1, metavar="N", help="play N games side by side"
+    )
+    add_checkpoint_option(parser)
+    parser.add_argument(
+        "--device", type=Path, metavar="FILE", help="device file, the package's own if absent"
+    )
+    parser.add_argument(
+        "--bias",
+        choices=("trained", "worst-case"),
+        default="trained",
+        help="voltage the bias energy is charged at: each synapse's own, or the device's largest",
+    )
+    parser.add_argument(
+        "--hold",
+        type=float,
+        metavar="VOLT",
+        help="hold this voltage on all synapses instead of the agent's own: F decays as under it",
+    )
+    parser.add_argument(
+        "--ideal-updates",
+        action="store_true",
+        help="every update as it is wanted, though no pulse of the device could make it",
+    )
+    parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
+    parser.add_argument(
+        "--sticky",
+        type=probability,
+        default=0.0,
+        metavar="P",
+        help="probability that the emulator repeats the last action",
+    )
+    parser.add_argument(
+        "--flicker",
+        type=probability,
+        default=0.0,
+        metavar="P",
+        help="probability that a frame is blanked",
+    )
+    parser.add_argument(
+        "--nonideal",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="devices that are not ideal: spread, stuck devices, drift, a slow part of F; an "
+        "unknown name lists them all",
+    )
+    parser.add_argument("--check-twin", action="store_true", help="run the torch twin beside")
+    parser.add_argument(
+        "--ledger", type=writable, metavar="PATH", help="energy of every synapse, first game"
+    )
+    parser.add_argument("--gif", type=writable, metavar="PATH", help="film of the first game")
+    parser.add_argument(
+        "--gif-seconds", type=integer(1), metavar="S", help="film no more than S seconds of it"
+    )
+    parser.add_argument("--json", type=writable, metavar="PATH")
+    parser.add_argument(
+        "--state", type=writable, metavar="PATH", help="file that keeps the play so far"
+    )
+    parser.add_argument("--save-every", type=integer(1), default=200, metavar="N", help="decisions")
+    parser.add_argument("--resume", action="store_true", help="go on from the file of --state")
+    options = parser.parse_args(arguments)
+    if options.resume and options.state is None:
+        parser.error("--resume needs --state")
+    if options.state is not None and options.gif is not None:
+        parser.error("--gif films games that are played in one go, leave --state out")
+    if options.state is not None and options.processes > 1:
+        parser.error("--state keeps games that are played in turn, leave --processes out")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play, print, write; return the exit status."""
+    options = parse_arguments(arguments)
+    return exit_status(PROGRAM, lambda: _work(options))
+
+
+def _work(options: argparse.Namespace) -> None:
+    import torch
+    from tqdm import tqdm
+
+    from mstpn.analysis.energy.recording import refuse_unfinished
+    from mstpn.commands import scores
+    from mstpn.commands.playing import Setup, play
+    from mstpn.synapses.support.files import atomic_write
+
+    torch.set_num_threads(1)
+    if options.state is not None and options.state.exists() and not options.resume:
+        raise ValueError(f"{options.state} holds a stopped play: go on with --resume, or remove it")
+    if options.ledger is not None and not options.resume:
+        refuse_unfinished(options.ledger)
+    setup = Setup.of(options)
+    records, film = play(options)
+    print(scores.table(records, setup.checkpoint, setup.device, options.bias))
+    if options.json is not None:
+        asked = {"checkpoint": options.checkpoint.name, "held_volt": options.hold}
+        asked |= {name: getattr(options, name) for name in ("bias", "sticky", "flicker")}
+        content = scores.summary(records, setup.checkpoint, setup.device) | asked
+        content["nonidealities"] = setup.spread.to_json()
+        atomic_write(options.json, json.dumps(content, indent=1).encode())
+    if film is not None:
+        with tqdm(desc=f"drawing {options.gif}", total=len(film.times), disable=None) as bar:
+            film.save(options.gif, progress=bar.update)
+    if options.state is not None:
+        options.state.unlink()

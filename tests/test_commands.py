@@ -1,0 +1,89 @@
+"""The command `mstpn`, and the scripts that are one line of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import scripts
+
+import mstpn
+from mstpn.commands.main import COMMANDS, main
+
+EXAMPLES = sorted(scripts.FOLDER.glob("*.py"))
+
+
+def test_version_and_list(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"mstpn {mstpn.__version__}\n"
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert f"  {name} " in printed
+        assert command.what in printed
+
+
+@pytest.mark.parametrize("words", [[], ["nothing"], ["--games", "3"]])
+def test_what_is_no_command_is_one_line(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    printed = capsys.readouterr()
+    assert (stop.value.code, printed.err.count("\n"), printed.out) == (2, 1, "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    printed = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert printed.startswith(f"usage: mstpn {name} ")
+
+
+def test_examples_are_the_commands() -> None:
+    named = {path.read_text().split('main(["')[1].split('"')[0] for path in EXAMPLES}
+    assert named == COMMANDS.keys() - {"train", "evaluate"}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from mstpn.commands.main import main\n"
+        "for words in (['--help'], ['pong', '--help']):\n"
+        "    try:\n"
+        "        main(words)\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "heavy = {'torch', 'brian2', 'numpy', 'ale_py', 'matplotlib'} & sys.modules.keys()\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd="/", stdout=subprocess.DEVNULL)
+
+
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("ray", "mstpn.commands.sweep_decay"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["sweep-decay", "--help"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "mstpn sweep-decay: needs pip install 'mstpn[train,sweep]': "
+    )
+
+
+def test_a_clone_of_the_packages_name_is_the_package(tmp_path: Path) -> None:
+    (tmp_path / "mstpn").symlink_to(scripts.FOLDER.parent, target_is_directory=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "mstpn", "--version"],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"mstpn {mstpn.__version__}\n", done.stderr
