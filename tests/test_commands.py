@@ -77,6 +77,22 @@ def test_a_missing_extra_is_named(
     )
 
 
+def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from mstpn.synapses.support.command_line import exit_status\n"
+        "sys.exit(exit_status('x', lambda: print('line\\n' * 100_000)))"
+    )
+    reader = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    assert reader.stderr is not None
+    assert reader.stdout.readline() == "line\n"
+    reader.stdout.close()
+    assert (reader.wait(), reader.stderr.read()) == (141, "")
+
+
 def test_a_clone_of_the_packages_name_is_the_package(tmp_path: Path) -> None:
     (tmp_path / "mstpn").symlink_to(scripts.FOLDER.parent, target_is_directory=True)
     done = subprocess.run(

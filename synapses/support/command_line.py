@@ -2,6 +2,8 @@
 
 import argparse
 import importlib.util
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +35,14 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
     Returns
     -------
     int
-        0, 2 after such an error, 130 after Ctrl-C.
+        0, 2 after such an error, 130 after Ctrl-C, 141 if nobody reads the output.
     """
     try:
         work()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head`: nobody reads on; what Python still holds goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
