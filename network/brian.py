@@ -250,6 +250,7 @@ class MSTPNNetwork:
             obj.run()
         self._timestep[0] += 1
         self._t[0] = self._timestep[0] * self._dt
+        self.net.t_ = float(self._t[0])
         return h.copy()
 
     def prepare(self) -> None:
@@ -259,9 +260,17 @@ class MSTPNNetwork:
 
     def _prepare(self) -> None:
         """Compile, and keep the arrays that a step touches."""
+        active = [obj for obj in self.net.sorted_objects if obj.active]
+        for obj in active:
+            if obj.clock is not self.clock:
+                raise ValueError(
+                    f"{obj.name} must be on the network's clock, {self.clock.name}: a step moves "
+                    f"no other (clock=network.clock)"
+                )
         self.net.run(0 * second, namespace={})
         self.net.store()
-        self._active = [obj for obj in self.net.sorted_objects if obj.active]
+        self._active = active
+        self.synapses.step_outside()
         self._z = self.presynaptic.variables["z"].get_value()
         self._z_last = self.presynaptic.variables["z_last"].get_value()
         self._z_total = self.neurons.variables["z_total"].get_value()
@@ -311,6 +320,7 @@ class MSTPNNetwork:
         for name, array in arrays.items():
             array[:] = state[name]
         self._t[0] = self._timestep[0] * self._dt
+        self.net.t_ = float(self._t[0])
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """What changes while the network runs or when `apply_bias` is called, as views."""

@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -48,6 +47,19 @@ _VOLTAGE_ROUNDING = 1e-9
 
 class DeviceError(ValueError):
     """A device file is missing, malformed or unphysical; says which field and why."""
+
+
+class Sources(dict[str, Constant]):
+    """Where each constant is from; read-only, so that devices can share it."""
+
+    def __setitem__(self, name: str, value: Constant) -> None:
+        raise TypeError("the sources of a device's constants are read-only")
+
+    def __reduce__(self) -> Any:
+        return type(self), (dict(self),)
+
+    def __deepcopy__(self, _memo: Any) -> "Sources":
+        return self
 
 
 @dataclass(frozen=True)
@@ -88,9 +100,7 @@ class Memristor:
     set_width: Quantity = field(metadata={"unit": "second"})
     set_fraction: float = field(metadata={"unit": "1"})
     name: str = "memristor"
-    constants: Mapping[str, Constant] = field(
-        default_factory=lambda: MappingProxyType({}), compare=False
-    )
+    constants: Mapping[str, Constant] = field(default_factory=lambda: Sources(), compare=False)
 
     def __post_init__(self) -> None:
         for f in _constant_fields():
@@ -129,6 +139,9 @@ class Memristor:
                     f"decay_{end} = {decay} contradicts the decay law, which gives {reached:.4f} "
                     f"at bias_voltage_{end}"
                 )
+
+    def __hash__(self) -> int:
+        return hash((self.name, *(float(getattr(self, f.name)) for f in _constant_fields())))
 
     def _check_order(self, low: str, high: str) -> None:
         if not getattr(self, low) < getattr(self, high):
@@ -422,7 +435,7 @@ def _parse(content: dict[str, Any]) -> dict[str, Any]:
                 f"got {entry['provenance']!r}"
             )
         constants[name] = Constant(entry["provenance"], str(entry["source"]))
-    parsed["constants"] = MappingProxyType(constants)
+    parsed["constants"] = Sources(constants)
     return parsed
 
 

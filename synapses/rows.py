@@ -17,9 +17,10 @@ from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.generators.cython_generator import CythonCodeGenerator, get_cpp_dtype
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
 from brian2.core.functions import Function
-from brian2.core.variables import Constant
+from brian2.core.variables import Constant, DynamicArrayVariable, VariableView
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
+from brian2.groups.subgroup import Subgroup
 from brian2.synapses.synapses import SynapticPathway
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
@@ -117,27 +118,50 @@ _CODE_OBJECTS = {
 
 
 def visit_rows(pathway: SynapticPathway) -> None:
-    """Let a presynaptic pathway visit rows, where Brian2 runs Cython or C++; else do nothing.
+    """Let a presynaptic pathway visit rows whenever that is what Brian2's own path comes to.
+
+    That is so on Cython and C++, for whole groups that are connected all to all, in the order of
+    the presynaptic units, without delay. It is found out at the beginning of each run; in C++,
+    which connects when it runs, from how the synapses were connected.
 
     Parameters
     ----------
     pathway : SynapticPathway
-        Without delay, of synapses that are connected all to all.
-
-    Raises
-    ------
-    ValueError
-        If the synapses are not all to all in the order of the presynaptic units; in C++, which
-        connects them when it runs, this is not known and not checked.
+        Of `mstpn.synapses.settling.SettlingSynapses`.
     """
+    pathway.variables["delay"].__class__ = _WatchedDelay
+    pathway.create_code_objects = partial(_create_code_objects, pathway)
+    pathway._own_form = {name: getattr(pathway, name) for name in _FORM}
+
+
+class _WatchedDelay(DynamicArrayVariable):  # type: ignore[misc]
+    """Says if a delay was ever set; what it is, C++ standalone does not know before it runs."""
+
+    assigned = False
+
+    def get_addressable_value(self, name: str, group: Any) -> VariableView:
+        return _WatchedView(name=name, variable=self, group=group, dimensions=None)
+
+    def get_addressable_value_with_unit(self, name: str, group: Any) -> VariableView:
+        return _WatchedView(name=name, variable=self, group=group, dimensions=self.dim)
+
+
+class _WatchedView(VariableView):  # type: ignore[misc]
+    def set_item(self, item: Any, value: Any, level: int = 0, namespace: Any = None) -> None:
+        self.variable.assigned = True
+        super().set_item(item, value, level=level + 1, namespace=namespace)
+
+
+_FORM = ("template", "codeobj_class", "template_kwds", "needed_variables")
+
+
+def _create_code_objects(pathway: SynapticPathway, run_namespace: Any) -> None:
     target = get_device().code_object_class()
-    if target not in _CODE_OBJECTS:
+    if target not in _CODE_OBJECTS or not _are_rows(pathway, target is CythonCodeObject):
+        for name, value in pathway._own_form.items():
+            setattr(pathway, name, value)
+        SynapticPathway.create_code_objects(pathway, run_namespace)
         return
-    if target is CythonCodeObject:
-        _check_order(pathway)
-        pathway.push_spikes = _nothing
-    else:
-        pathway.create_code_objects = partial(_create_code_object, pathway)
     eventspace = pathway.source.variables[pathway.eventspace_name]
     pathway.template = "synapses_rows"
     pathway.codeobj_class = _CODE_OBJECTS[target]
@@ -146,20 +170,18 @@ def visit_rows(pathway: SynapticPathway) -> None:
         "n_columns": len(pathway.target),
     }
     pathway.needed_variables = [pathway.eventspace_name]
+    # no queue: the events are read where the thresholder wrote them
+    pathway.code_objects[:] = [weakref.proxy(pathway.create_default_code_object(run_namespace))]
 
 
-def _check_order(pathway: SynapticPathway) -> None:
+def _are_rows(pathway: SynapticPathway, known: bool) -> bool:
     synapses = pathway.synapses
+    groups = (pathway.source, pathway.target)
+    if any(isinstance(group, Subgroup) for group in groups):
+        return False
+    if not known:
+        return synapses.connected_all_to_all and not pathway.variables["delay"].assigned
+    delays = pathway.variables["delay"].get_value()
     order = np.asarray(synapses.i[:]) * len(pathway.target) + np.asarray(synapses.j[:])
     expected = np.arange(len(pathway.source) * len(pathway.target))
-    if not np.array_equal(order, expected):
-        raise ValueError(f"synapses of {pathway.name} must be all to all, by presynaptic unit")
-
-
-def _nothing() -> None:
-    """No queue: the events are read where the thresholder wrote them."""
-
-
-def _create_code_object(pathway: SynapticPathway, run_namespace: Any) -> None:
-    """No queue: the code of the events alone."""
-    pathway.code_objects[:] = [weakref.proxy(pathway.create_default_code_object(run_namespace))]
+    return not np.any(delays) and np.array_equal(order, expected)

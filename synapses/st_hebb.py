@@ -14,266 +14,78 @@ why pulse and read share one visit.
 The bias energy ``int V_bias^2 G dt`` needs no work at events either. While V_bias and W
 stay, dF/dt = -F/tau between pulses gives the exact ``int F dt = tau (F_in - F)``, where
 F_in is what F was at the start plus all that pulses have added. `E_bias` is that closed
-form; `apply_bias` settles it whenever V_bias or W changes.
+form, settled whenever V_bias, W, Gamma or F is assigned.
 
 Source: Rodriguez, Guo and Moraitis, ICML 2022 (recursion); Weilenmann et al., Nature
 Communications 15 (2024), Figs. 3 and 4 (decay, pulses, energies).
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
-from brian2 import Clock, Equations, NeuronGroup, Synapses
-from brian2.groups.group import Group
+from brian2 import Clock, Equations, NeuronGroup, get_device
+from brian2.devices.device import RuntimeDevice
+from brian2.equations.equations import SUBEXPRESSION
 from brian2.units import Quantity, volt
 
-from mstpn.synapses import law
+from mstpn.synapses.equations import (
+    CLOCK_DRIVEN,
+    DECAY,
+    E_UNIT,
+    EVENT_DRIVEN,
+    POSTSYNAPTIC,
+    PRESYNAPTIC,
+    READ,
+    READ_SLOW,
+    SETTLE,
+    SETTLE_SLOW,
+    SLOW,
+    SPREAD,
+    SWEEPABLE,
+    TAU,
+    WRITE,
+    WRITE_LIMITED,
+    WRITE_SLOW,
+    constants,
+    get_shared_constants,
+    share_constants,
+)
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import CYCLE_NOISE, Deviations
 from mstpn.synapses.rows import visit_rows
+from mstpn.synapses.settling import Guard, SettlingSynapses
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
     "CLOCK_DRIVEN",
     "DECAY",
     "EVENT_DRIVEN",
+    "E_UNIT",
+    "POSTSYNAPTIC",
     "PRESYNAPTIC",
     "READ",
     "READ_SLOW",
+    "SETTLE",
+    "SETTLE_SLOW",
     "SLOW",
     "SPREAD",
     "SWEEPABLE",
+    "TAU",
     "WRITE",
     "WRITE_LIMITED",
     "WRITE_SLOW",
     "apply_bias",
     "check_weight",
     "constants",
+    "get_postsynaptic",
     "get_presynaptic",
     "get_shared_constants",
     "get_synapses",
     "share_constants",
 ]
 
-PRESYNAPTIC = Equations("""
-    z : 1                                               # input of this step
-    z_last : 1                                          # input of the last step
-    z_power = abs(z_last)**energy_exponent : 1 (constant over dt)
-""")
-"""Presynaptic units; the postsynaptic side needs `h`, `h_power` and `I`."""
-
-
-def _g(weight: str) -> str:
-    return law.put(law.CONDUCTANCE, S=f"({weight})")
-
-
-def _code(*lines: str) -> str:
-    """Event code of some lines, as it is printed."""
-    each = [line for text in lines for line in text.strip().splitlines()]
-    return "".join(f"\n    {line}" for line in each) + "\n"
-
-
-DECAY = Equations(f"""
-    tau = T_step/({law.DECAY_RATE}) : second (constant over dt)
-""")
-"""Time constant of F under V_bias: Lambda = exp(-T_step/tau) is the sigmoid of Fig. 3e."""
-
-_COMMON = (
-    Equations("""
-    W : 1                                               # long-term weight
-    Gamma : 1                                           # short-term learning rate
-    V_bias : volt                                       # held between pulses
-""")
-    + DECAY
-    + Equations("""
-    E_unit : joule                                      # pulse energy at |h z| = 1
-    E_pulse : joule
-    E_read : joule
-""")
-)
-
-EVENT_DRIVEN = _COMMON + Equations(f"""
-    dF/dt = -F/tau : 1 (event-driven)                   # short-term weight, as of lastupdate
-    F_in : 1                                            # F at t_settled + all updates since
-    F_now = F*exp(-(t - lastupdate)/tau) : 1
-    G = {_g("W + F_now")} : siemens
-    t_settled : second                                  # last change of V_bias or W
-    E_settled : joule                                   # E_bias at t_settled
-    G_settled : siemens*second                          # G_integral at t_settled
-    G_integral = G_settled + (G_offset + kappa*W)*(t - t_settled)
-                 + kappa*tau*(F_in - F_now) : siemens*second
-    E_bias = E_settled + V_bias**2*(G_integral - G_settled) : joule
-""")
-"""F is computed at events only; F_now, G, G_integral and E_bias are exact whenever read."""
-
-CLOCK_DRIVEN = _COMMON + Equations(f"""
-    dF/dt = -F/tau : 1 (clock-driven)
-    G = {_g("W + F")} : siemens
-    dE_bias/dt = V_bias**2*G : joule (clock-driven)
-""")
-"""The same synapse integrated step by step: the check of the event-driven form."""
-
-_WANTED = "wanted = Gamma*h_post*z_last_pre"
-_ENERGY = "E_unit*h_power_post*z_power_pre"
-_CHARGED = law.put(law.CHARGE, energy=_ENERGY)
-
-WRITE = _code(
-    _WANTED,
-    "dF = pulse_gain*wanted",
-    "F += dF",
-    f"E_pulse += {_ENERGY}",
-)
-"""The Hebbian pulse of the last step; pulse_gain is 1 for an ideal device. Its energy is a
-power law of |Gamma| |h| |z|, so it is the product of three powers, none of which has to be
-taken per synapse and event."""
-
-WRITE_LIMITED = _code(
-    _WANTED,
-    law.ISSUE,
-    law.WINDOW,
-    "dF = F_new - F",
-    "F = F_new",
-    _CHARGED,
-    "E_pulse += charged",
-)
-"""The same pulse within a device's limits: none that is too small, none above dF_max, and
-W + F within its window. What is issued is paid for, also where F cannot move any more."""
-
-SPREAD = Equations("""
-    V_half : volt                                       # of this device
-    device_gain : 1                                     # of its updates
-    pulse_gain = device_gain*clip(1 + dF_std*cycle_noise(noise_key, t_in_timesteps - 1,
-                                                         i*N_post + j), 0, inf) : 1
-    noise_key : integer (shared)                        # seed of the noise of this game
-""")
-"""What a synapse has beside the ideal ones if devices differ: see `nonidealities`."""
-
-SLOW = Equations(f"""
-    tau_slow = slow_tau_ratio*tau : second
-    dF_slow/dt = -F_slow/tau_slow : 1 (event-driven)    # slow part, as of lastupdate
-    F_slow_in : 1                                       # as F_in
-    F_slow_now = F_slow*exp(-(t - lastupdate)/tau_slow) : 1
-    G = {_g("W + F_now + F_slow_now")} : siemens
-    G_integral = G_settled + (G_offset + kappa*W)*(t - t_settled)
-                 + kappa*tau*(F_in - F_now)
-                 + kappa*tau_slow*(F_slow_in - F_slow_now) : siemens*second
-""")
-"""Decay with two exponentials: beside those of `EVENT_DRIVEN`, with G and G_integral in place
-of its own. F is then the fast part alone."""
-
-READ = _code(
-    f"G_read = {_g('W + F')}",
-    "I_post += V_read*G_read*z_pre",
-    "E_read += V_read**2*G_read*t_read*abs(z_pre)",
-)
-"""The read current; an input is read for |z| read durations, with the polarity of z."""
-
-WRITE_SLOW = _code(
-    _WANTED,
-    law.ISSUE,
-    law.put(law.WINDOW, F_new="F_slow_new", F="F_slow", pulse="slow_fraction*pulse"),
-    law.put(law.WINDOW, W="(W + F_slow_new)", pulse="(1 - slow_fraction)*pulse"),
-    "dF = F_new - F",
-    "F_slow_in += F_slow_new - F_slow",
-    "F_slow = F_slow_new",
-    "F = F_new",
-    _CHARGED,
-    "E_pulse += charged",
-)
-"""The pulse of `WRITE_LIMITED` shared between F_slow and F. Where W + F_slow and W + F_slow + F
-are within the window after a pulse, the total stays there until the next: whatever is left of
-both parts, W + F_slow(t) + F(t) is a weighted mean of W and these two."""
-
-READ_SLOW = """
-    G_slow = kappa*F_slow
-    I_post += V_read*G_slow*z_pre
-    E_read += V_read**2*G_slow*t_read*abs(z_pre)
-"""
-"""What `READ` leaves out of a synapse with `SLOW`."""
-
-SWEEPABLE = Equations("""
-    G_offset : siemens (shared, constant)
-    kappa : siemens (shared, constant)
-    V_half : volt (shared, constant)
-    V_slope : volt (shared, constant)
-    V_read : volt (shared, constant)
-    t_read : second (shared, constant)
-    E_0 : joule (shared, constant)
-    dF_0 : 1 (shared, constant)
-    energy_exponent : 1 (shared, constant)
-    T_step : second (shared, constant)
-    dF_min : 1 (shared, constant)
-    dF_max : 1 (shared, constant)
-    S_min : 1 (shared, constant)
-    S_max : 1 (shared, constant)
-    E_max : joule (shared, constant)
-    pulse_gain : 1 (shared, constant)
-""")
-"""All `constants` as variables of one group, see `get_shared_constants`."""
-
-_AFTER_WRITE = {"event-driven": "    F_in += dF\n", "clock-driven": ""}
 _EQUATIONS = {"event-driven": EVENT_DRIVEN, "clock-driven": CLOCK_DRIVEN}
-
-
-def constants(
-    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
-) -> dict[str, Any]:
-    """Namespace of the equations.
-
-    Parameters
-    ----------
-    device : Memristor
-    step_duration : Quantity, second
-        Time of one network step, to which Lambda refers.
-    limits : WriteLimits, optional
-        Those of `WRITE_LIMITED`.
-    """
-    limits = limits or WriteLimits()
-    return {
-        "G_offset": device.offset_conductance,
-        "kappa": device.weight_conductance,
-        "V_half": device.decay_half_voltage,
-        "V_slope": device.decay_slope_voltage,
-        "V_read": device.read_voltage,
-        "t_read": device.read_duration,
-        "E_0": device.pulse_energy,
-        "dF_0": device.delta_f_max,
-        "energy_exponent": device.energy_exponent,
-        "T_step": step_duration,
-        "dF_min": limits.delta_f_min,
-        "dF_max": limits.delta_f_max,
-        "S_min": limits.total_min,
-        "S_max": limits.total_max,
-        "E_max": device.pulse_energy_for(limits.delta_f_max),
-        "pulse_gain": 1.0,
-    }
-
-
-def get_shared_constants(
-    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
-) -> NeuronGroup:
-    """One group that holds `constants` as variables, so that compiled code can run with others.
-
-    As literals, which they are otherwise, they cost nothing to read and are compiled in.
-
-    Parameters
-    ----------
-    device : Memristor
-    step_duration : Quantity, second
-    limits : WriteLimits, optional
-        Those of `constants`.
-    """
-    group = NeuronGroup(1, SWEEPABLE, method="exact", namespace={}, name="constants*")
-    for name, value in constants(device, step_duration, limits).items():
-        setattr(group, name, value)
-    return group
-
-
-def share_constants(group: Group, shared: NeuronGroup) -> None:
-    """Let a group, new and not compiled, take its constants from `get_shared_constants`."""
-    for name in SWEEPABLE.names & group.namespace.keys():
-        del group.namespace[name]
-        group.variables.add_reference(name, shared, name, index="0")
 
 
 def get_presynaptic(
@@ -296,8 +108,8 @@ def get_presynaptic(
     device : Memristor
     step_duration : Quantity, second
     clock : Clock, optional
-        Brian2's default clock if absent. That one still shows the end of an earlier run until
-        the next begins at 0, so give a clock if there was one: `apply_bias` takes its time.
+        One of their own, of this step, if absent. A clock of another step serves devices that are
+        driven faster or slower than the step that Lambda refers to.
     shared : NeuronGroup, optional
         From `get_shared_constants`.
     name : str
@@ -307,12 +119,43 @@ def get_presynaptic(
         PRESYNAPTIC,
         events={"active": "z != 0", "driven": "z != 0 or z_last != 0"},
         method="exact",
-        clock=clock,
+        clock=clock or Clock(step_duration, name="step_clock*"),
         namespace=constants(device, step_duration),
         name=name,
     )
     if shared is not None:
         share_constants(group, shared)
+    return group
+
+
+def get_postsynaptic(
+    n: int,
+    device: Memristor,
+    step_duration: Quantity,
+    *,
+    clock: Clock | None = None,
+    name: str = "postsynaptic*",
+) -> NeuronGroup:
+    """Postsynaptic units whose h is set from outside, and whose I is the current of this step.
+
+    Parameters
+    ----------
+    n : int
+    device : Memristor
+    step_duration : Quantity, second
+    clock : Clock, optional
+        That of the presynaptic units; one of their own if absent.
+    name : str
+    """
+    group = NeuronGroup(
+        n,
+        POSTSYNAPTIC,
+        method="exact",
+        clock=clock or Clock(step_duration, name="step_clock*"),
+        namespace=constants(device, step_duration),
+        name=name,
+    )
+    group.run_regularly("I = 0*amp", when="before_start")
     return group
 
 
@@ -323,25 +166,37 @@ def get_synapses(
     step_duration: Quantity,
     *,
     form: Literal["event-driven", "clock-driven"] = "event-driven",
+    connect: bool | str | Mapping[str, Any] = True,
+    delay: Quantity | None = None,
     limits: WriteLimits | None = None,
     deviations: Deviations | None = None,
     delta_f_std: float = 0.0,
     shared: NeuronGroup | None = None,
     method: str = "rk4",
     name: str = "synapses*",
-) -> Synapses:
-    """All-to-all ST-Hebb synapses, ordered by presynaptic unit, with W = Gamma = F = 0.
+) -> SettlingSynapses:
+    """ST-Hebb synapses with W = Gamma = F = 0 at the device's smallest bias voltage.
+
+    W, Gamma, V_bias and F may be assigned at any time, also by `apply_bias`, by code of
+    `run_regularly` and by `set_states`.
 
     Parameters
     ----------
     presynaptic : NeuronGroup
-        From `get_presynaptic`.
+        From `get_presynaptic`, or a subgroup of it.
     postsynaptic : NeuronGroup
-        With `h : 1` (output of the last step), `h_power : 1` (|h| to the energy exponent)
-        and `I : amp`.
+        With `h : 1`, the output of the last step, the subexpression
+        `h_power = abs(h)**energy_exponent : 1` and `I : amp`, to which reads are added;
+        `get_postsynaptic` makes one.
     device : Memristor
     step_duration : Quantity, second
+        That of the presynaptic units.
     form : {"event-driven", "clock-driven"}
+    connect : bool, str or mapping
+        All to all, ordered by presynaptic unit; a condition; options of `Synapses.connect`; or
+        False, to connect them later.
+    delay : Quantity, second, optional
+        Of pulses and reads; z, z_last and h are those at the arrival.
     limits : WriteLimits, optional
         Pulses follow `WRITE_LIMITED` instead of `WRITE`.
     deviations : Deviations, optional
@@ -356,107 +211,98 @@ def get_synapses(
         Integration method of the clock-driven form.
     name : str
 
-    Returns
-    -------
-    Synapses
-        Set W, Gamma and V_bias with `apply_bias`.
-
     Raises
     ------
     ValueError
-        If a clock-driven synapse is to decay with two exponentials.
+        If a group lacks what the synapses need, the step is another one, a clock-driven synapse
+        is to decay with two exponentials, or devices that deviate are to be connected later.
     """
-    equations, namespace = _EQUATIONS[form], constants(device, step_duration, limits)
-    code = (WRITE_LIMITED if limits else WRITE) + _AFTER_WRITE[form] + READ
-    if deviations is not None and deviations.slow_fraction > 0:
-        if form != "event-driven":
-            raise ValueError(f"form must be event-driven with slow_fraction, got {form}")
-        equations = Equations([e for e in equations.values() if e.varname not in SLOW]) + SLOW
-        code = WRITE_SLOW + _AFTER_WRITE[form] + READ + READ_SLOW
-        namespace["slow_fraction"] = deviations.slow_fraction
-        namespace["slow_tau_ratio"] = deviations.slow_tau_ratio
-    if deviations is not None:
-        equations += SPREAD
-        del namespace["V_half"], namespace["pulse_gain"]
-        namespace |= {"dF_std": delta_f_std, "cycle_noise": CYCLE_NOISE}
-    synapses = Synapses(
+    _check_groups(presynaptic, postsynaptic)
+    _check_step(presynaptic, step_duration)
+    slow = deviations is not None and deviations.slow_fraction > 0
+    if slow and form != "event-driven":
+        raise ValueError(f"form must be event-driven with slow_fraction, got {form}")
+    if deviations is not None and connect is False:
+        raise ValueError("connect must not be False with deviations, one for each synapse")
+    guards = _guards(device, form, deviations is not None, slow)
+    settle = () if form == "clock-driven" else SETTLE_SLOW if slow else SETTLE
+    synapses = SettlingSynapses(
         presynaptic,
         postsynaptic,
-        equations,
-        on_pre=code,
+        _equations(form, deviations is not None, slow),
+        settle=settle,
+        start=("lastupdate", "t_settled") if settle else (),
+        guards=guards,
+        initial={"V_bias": device.bias_voltage_min}
+        | ({"V_half": device.decay_half_voltage} if deviations is not None else {}),
+        on_pre=_code(form, limits is not None, slow),
         on_event="driven",
+        delay=delay,
         method=method,
         clock=presynaptic.clock,
-        namespace=namespace,
+        namespace=_namespace(device, step_duration, limits, deviations, delta_f_std),
         name=name,
     )
+    synapses.memristor = device
     if shared is not None:
         share_constants(synapses, shared)
     if form == "clock-driven":
         synapses.state_updater.when = "end"
-    synapses.connect()
     visit_rows(synapses.pre)
+    if connect is True:
+        synapses.connect()
+    elif connect is not False:
+        synapses.connect(**({"condition": connect} if isinstance(connect, str) else connect))
     if deviations is not None:
         synapses.V_half = device.decay_half_voltage + deviations.half_voltage_shift * volt
         synapses.device_gain = deviations.update_gain
-    synapses.V_bias = device.bias_voltage_min
-    synapses.subexpression_updater.before_run({})
-    synapses.subexpression_updater.run()
-    synapses.subexpression_updater.active = form == "clock-driven"
     return synapses
 
 
 def apply_bias(
-    synapses: Synapses,
+    synapses: SettlingSynapses,
     device: Memristor,
     *,
     bias_voltage: Quantity | None = None,
     weight: Any = None,
     gamma: Any = None,
 ) -> None:
-    """Change V_bias, W or Gamma of event-driven synapses, at any time.
-
-    F and the bias energy are brought up to date under the old values first, and tau is
-    computed anew: it is not recomputed at every time step.
+    """Change V_bias, W and Gamma together, all of them or nothing; without any, settle.
 
     Parameters
     ----------
     synapses : Synapses
-        Event-driven, from `get_synapses`.
+        From `get_synapses`.
     device : Memristor
-        Its limits are checked.
+        Theirs.
     bias_voltage : Quantity, volt, optional
     weight, gamma : array_like, optional
-        Scalars or one value per synapse.
+        Scalars, one value per synapse, or (M, N) for synapses that are all to all.
 
     Raises
     ------
     ValueError
-        If a bias voltage or weight is outside the device's range, or a value not finite;
-        nothing is changed then.
+        If a bias voltage or weight is outside the device's range, a value not finite, of another
+        shape or text, or the device another one; nothing is changed then.
     """
-    if bias_voltage is not None:
-        device.decay(bias_voltage)
-    if weight is not None:
-        check_weight(weight, device)
-    if gamma is not None and not np.isfinite(gamma).all():
-        raise ValueError("gamma must be finite")
-    synapses.E_settled = "E_bias"
-    synapses.G_settled = "G_integral"
-    for trace in ("F", "F_slow"):
-        if trace in synapses.variables:
-            setattr(synapses, trace, f"{trace}_now")
-            setattr(synapses, f"{trace}_in", trace)
-    synapses.lastupdate = "t"
-    synapses.t_settled = "t"
-    if weight is not None:
-        synapses.W = weight
-    if gamma is not None:
-        synapses.Gamma = gamma
-        synapses.E_unit = law.put(law.ENERGY_OF_UPDATE, dF="Gamma")
-    if bias_voltage is not None:
-        synapses.V_bias = np.clip(bias_voltage, device.bias_voltage_min, device.bias_voltage_max)
-        synapses.subexpression_updater.run()
+    if device != synapses.memristor:
+        raise ValueError(f"device must be that of the synapses, got {device.name!r}")
+    given = {"V_bias": ("bias_voltage", bias_voltage), "W": ("weight", weight)}
+    given["Gamma"] = ("gamma", gamma)
+    values = {
+        variable: _per_synapse(name, value, synapses)
+        for variable, (name, value) in given.items()
+        if value is not None
+    }
+    for variable, value in values.items():
+        synapses.check(variable, value)
+    if "V_bias" in values:
+        values["V_bias"] = np.clip(
+            values["V_bias"], device.bias_voltage_min, device.bias_voltage_max
+        )
+    with synapses.assigning(*values):
+        for variable, value in values.items():
+            setattr(synapses, variable, value)
 
 
 def check_weight(weight: Any, device: Memristor) -> None:
@@ -467,4 +313,102 @@ def check_weight(weight: Any, device: Memristor) -> None:
         raise ValueError(
             f"weight must lie in [{low:.4g}, {high:.4g}], the device's conductance window, "
             f"got values from {values.min():.4g} to {values.max():.4g}"
+        )
+
+
+def _equations(form: str, spread: bool, slow: bool) -> Equations:
+    equations = _EQUATIONS[form]
+    if slow:
+        equations = Equations([e for e in equations.values() if e.varname not in SLOW]) + SLOW
+    return equations + SPREAD if spread else equations
+
+
+def _code(form: str, limited: bool, slow: bool) -> str:
+    if slow:
+        return str(WRITE_SLOW + READ + READ_SLOW)
+    code = (WRITE_LIMITED if limited else WRITE) + READ
+    if form == "clock-driven":
+        return "".join(line for line in code.splitlines(keepends=True) if "F_in" not in line)
+    return str(code)
+
+
+def _namespace(
+    device: Memristor,
+    step_duration: Quantity,
+    limits: WriteLimits | None,
+    deviations: Deviations | None,
+    delta_f_std: float,
+) -> dict[str, Any]:
+    namespace = constants(device, step_duration, limits)
+    if deviations is None:
+        return namespace
+    del namespace["V_half"], namespace["pulse_gain"]
+    namespace |= {"dF_std": delta_f_std, "cycle_noise": CYCLE_NOISE}
+    if deviations.slow_fraction > 0:
+        namespace["slow_fraction"] = deviations.slow_fraction
+        namespace["slow_tau_ratio"] = deviations.slow_tau_ratio
+    return namespace
+
+
+def _guards(device: Memristor, form: str, spread: bool, slow: bool) -> dict[str, Guard]:
+    event_driven = form == "event-driven"
+    tau = (("tau", TAU),) if event_driven else ()
+    guards = {
+        "W": Guard(lambda weight: check_weight(weight, device)),
+        "Gamma": Guard(_finite("gamma"), (("E_unit", E_UNIT),)),
+        "V_bias": Guard(device.decay, tau),
+        "F": Guard(_finite("F"), (("F_in", "F"),) if event_driven else ()),
+    }
+    if spread:
+        guards["V_half"] = Guard(_finite("V_half"), tau)
+    if slow:
+        guards["F_slow"] = Guard(_finite("F_slow"), (("F_slow_in", "F_slow"),))
+    return guards
+
+
+def _finite(name: str) -> Callable[[Any], None]:
+    def check(values: Any) -> None:
+        if not np.isfinite(np.asarray(values)).all():
+            raise ValueError(f"{name} must be finite")
+
+    return check
+
+
+def _per_synapse(name: str, values: Any, synapses: SettlingSynapses) -> Any:
+    if isinstance(values, str):
+        raise ValueError(f"{name} must be numbers, got {values!r}: assign text to the variable")
+    shape = np.shape(values)
+    if len(shape) == 2 and synapses.connected_all_to_all:
+        wanted = (len(synapses.source), len(synapses.target))
+        if shape != wanted:
+            raise ValueError(f"{name} must have shape {wanted}, got {shape}")
+        return np.reshape(values, -1)
+    if len(shape) > 1:
+        raise ValueError(f"{name} must be a scalar or one value per synapse, got shape {shape}")
+    if shape and isinstance(get_device(), RuntimeDevice) and shape != (len(synapses),):
+        raise ValueError(f"{name} must have {len(synapses)} values, one per synapse, got {shape}")
+    return values
+
+
+def _check_step(presynaptic: NeuronGroup, step_duration: Quantity) -> None:
+    theirs = getattr(presynaptic, "source", presynaptic).namespace.get("T_step", step_duration)
+    if float(theirs) != float(step_duration):
+        raise ValueError(
+            f"step_duration must be that of the presynaptic units, {theirs}, got {step_duration}"
+        )
+
+
+def _check_groups(presynaptic: NeuronGroup, postsynaptic: NeuronGroup) -> None:
+    events = getattr(getattr(presynaptic, "source", presynaptic), "events", {})
+    if "driven" not in events or "z_last" not in presynaptic.variables:
+        raise ValueError("presynaptic must come from get_presynaptic, or be a subgroup of such")
+    for name in ("h", "h_power", "I"):
+        if name not in postsynaptic.variables:
+            raise ValueError(f"postsynaptic must have {name!r}, as get_postsynaptic has")
+    owner = getattr(postsynaptic, "source", postsynaptic)
+    equation = owner.user_equations.get("h_power") if hasattr(owner, "user_equations") else None
+    if equation is None or equation.type != SUBEXPRESSION:
+        raise ValueError(
+            "postsynaptic h_power must follow h, as in get_postsynaptic: "
+            "h_power = abs(h)**energy_exponent : 1 (constant over dt)"
         )

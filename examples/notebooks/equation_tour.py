@@ -122,9 +122,8 @@ scheduling_summary(network.net)
 
 # %% [markdown]
 # Brian2's own table, read from top to bottom: powers of $z$ and $h$ (`before_start`), events
-# (`after_thresholds`), pulses and reads (`synapses`), then $\tanh$ (`after_synapses`). The
-# synapses' own subexpression, $\tau$, is not active: it is computed anew only when a bias voltage
-# changes.
+# (`after_thresholds`), pulses and reads (`synapses`), then $\tanh$ (`after_synapses`). Nothing
+# runs for $\tau$: it is computed anew only when a bias voltage is assigned.
 #
 # Pulses come before reads, so $F(t+1) = \Lambda F(t) + \Gamma\, h(t)\, z(t)^\top$ holds exactly:
 # the pulse of step $t$ is not decayed before it is read at $t+1$. `step` runs one frame:
@@ -206,11 +205,14 @@ plt.show()
 # %% [markdown]
 # ## Changing it while it runs
 #
-# A bias voltage or weight may change at any time. `apply_bias` brings $F$ and the energy up to
-# date under the old values first; writing to `synapses.V_bias` directly would not.
+# $W$, $\Gamma$, $V_\mathrm{bias}$ and $F$ may be assigned at any time, as in Brian2. What $F$ and
+# the energies were until then is settled first, under the old values:
 
 # %%
-st_hebb.apply_bias(synapses, device, bias_voltage=0.6 * volt)
+st_hebb.SETTLE
+
+# %%
+synapses.V_bias = 0.6 * volt
 synapses.tau[:4]
 
 # %% [markdown]
@@ -218,7 +220,7 @@ synapses.tau[:4]
 
 # %%
 try:
-    st_hebb.apply_bias(synapses, device, bias_voltage=0.7 * volt)
+    synapses.V_bias = 0.7 * volt
 except ValueError as error:
     print(error)
 

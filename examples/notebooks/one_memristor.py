@@ -24,7 +24,6 @@ import pandas as pd
 from brian2 import (
     Clock,
     Network,
-    NeuronGroup,
     StateMonitor,
     Synapses,
     TimedArray,
@@ -133,8 +132,8 @@ def synapses_under(
     pre = st_hebb.get_presynaptic(1, device, NETWORK_STEP, clock=Clock(DT))
     pre.namespace["pulses"] = pulses
     pre.run_regularly("z_last = pulses(t)", when="before_start", order=-1, clock=pre.clock)
-    post = NeuronGroup(len(bias_voltage), "h : 1\nh_power : 1\nI : amp", clock=pre.clock)
-    post.h = post.h_power = 1
+    post = st_hebb.get_postsynaptic(len(bias_voltage), device, NETWORK_STEP, clock=pre.clock)
+    post.h = 1
     synapses = st_hebb.get_synapses(pre, post, device, NETWORK_STEP)
     st_hebb.apply_bias(synapses, device, bias_voltage=bias_voltage, weight=weight, gamma=1.0)
     monitor = StateMonitor(synapses, ("F_now", "G"), record=True, when="end", clock=pre.clock)

@@ -285,7 +285,7 @@ def test_bad_devices_end_with_one_line_and_nothing_written(
     file.write_text(text.replace(*change, 1))
     assert example.main(["--out", str(tmp_path / "out"), "--device", str(file)]) == 2
     said = capsys.readouterr().err
-    assert re.search(rf"^device_bench\.py: .*{message}.*\n\Z", said, re.MULTILINE)
+    assert re.search(rf"^mstpn bench: .*{message}.*\n\Z", said, re.MULTILINE)
     assert not (tmp_path / "out").exists()
 
 

@@ -250,7 +250,7 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no ledger": (no_ledger, "text.nc"),
     "missing device": (lambda f: ["--device", str(f / "none.toml")], "none.toml"),
     "device field": (device_without_a_field, "unknown field 'voltage'"),
-    "measurement": (no_measurement, "gpu.json: no file of gpu_energy.py"),
+    "measurement": (no_measurement, "gpu.json: no file of mstpn gpu-energy"),
     "missing checkpoint": (
         lambda f: ["--checkpoint", str(f / "none.safetensors")],
         "none.safetensors: no such file",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import Clock, Network, NeuronGroup, Synapses, second
+from brian2 import Clock, Network, NeuronGroup, second
 from brian_step import random_features
 from growth import GAME, parameters
 from tqdm import tqdm
@@ -88,20 +88,14 @@ def one_group(k: int) -> Step:
     inputs = st_hebb.get_presynaptic(k * n_pre, device, STEP_DURATION, clock=clock)
     units = NeuronGroup(k * n_post, NEURON, method="exact", clock=clock, namespace=namespace)
     units.run_regularly(TANH, when="after_synapses", clock=clock)
-    synapses = Synapses(
+    pre, post = np.divmod(np.arange(k * p.weight.size), n_post)
+    synapses = st_hebb.get_synapses(
         inputs,
         units,
-        st_hebb.EVENT_DRIVEN,
-        on_pre=st_hebb.WRITE + "    F_in += dF\n" + st_hebb.READ,
-        on_event="driven",
-        method="exact",
-        clock=clock,
-        namespace=namespace,
+        device,
+        STEP_DURATION,
+        connect={"i": pre, "j": pre // n_pre * n_post + post},
     )
-    pre, post = np.divmod(np.arange(k * p.weight.size), n_post)
-    synapses.connect(i=pre, j=pre // n_pre * n_post + post)
-    synapses.subexpression_updater.before_run({})
-    synapses.subexpression_updater.run()
     st_hebb.apply_bias(
         synapses,
         device,
@@ -109,7 +103,6 @@ def one_group(k: int) -> Step:
         weight=np.tile(p.weight.T.ravel(), k),
         gamma=np.tile(p.gamma.T.ravel(), k),
     )
-    synapses.subexpression_updater.active = False
     return stepped(Network(inputs, units, synapses), [(inputs, units)], k)
 
 

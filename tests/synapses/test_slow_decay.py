@@ -6,7 +6,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from brian2 import Clock, NeuronGroup, prefs
+from brian2 import Clock, prefs
 from brian2.units import joule, ms, volt
 from numpy.typing import NDArray
 
@@ -270,7 +270,7 @@ def test_what_two_exponentials_cannot_do_is_refused(device: Memristor) -> None:
     with pytest.raises(ValueError, match="slow_fraction must be 0 with the normalisation stpn"):
         layer(parameters(), "stpn").put_on(SLOW.draw((M, N), device))
     pre = st_hebb.get_presynaptic(1, device, 50 * ms, clock=Clock(50 * ms))
-    post = NeuronGroup(1, "h : 1\nh_power : 1\nI : amp", clock=pre.clock)
+    post = st_hebb.get_postsynaptic(1, device, 50 * ms, clock=pre.clock)
     with pytest.raises(ValueError, match="form must be event-driven with slow_fraction, got clock"):
         st_hebb.get_synapses(
             *(pre, post, device, 50 * ms),

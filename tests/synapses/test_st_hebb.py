@@ -13,7 +13,6 @@ from brian2 import (
     NetworkOperation,
     NeuronGroup,
     Synapses,
-    prefs,
 )
 from brian2.units import DimensionMismatchError, Quantity, amp, joule, ms, second, siemens, volt
 from hypothesis import HealthCheck, Phase, given, settings
@@ -22,7 +21,6 @@ from numpy.typing import NDArray
 
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.rows import visit_rows
 
 Array = NDArray[np.float64]
 T_STEP = 50 * ms
@@ -245,7 +243,7 @@ def test_a_voltage_below_zero_is_held_where_the_device_allows_it(device: Memrist
     below = replace(device, bias_voltage_min=-0.3 * volt, decay_min=0.0075)
     clock = Clock(50 * ms)
     pre = st_hebb.get_presynaptic(1, below, 50 * ms, clock=clock)
-    post = NeuronGroup(1, "h : 1\nh_power : 1\nI : amp", clock=clock)
+    post = st_hebb.get_postsynaptic(1, below, 50 * ms, clock=clock)
     synapses = st_hebb.get_synapses(pre, post, below, 50 * ms)
     st_hebb.apply_bias(synapses, below, bias_voltage=-0.3 * volt)
     synapses.F = 1
@@ -360,12 +358,3 @@ def test_equations_carry_physical_units() -> None:
     assert dimensions["G"] == siemens.dim
     assert dimensions["tau"] == second.dim
     assert dimensions["E_bias"] == dimensions["E_pulse"] == dimensions["E_read"] == joule.dim
-
-
-def test_rows_must_be_all_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(prefs, "codegen.target", "cython")
-    source = NeuronGroup(3, "x : 1", events={"driven": "x > 0"}, name="source*")
-    synapses = Synapses(source, source, on_pre="x_post += 1", on_event="driven", name="some*")
-    synapses.connect(i=[1, 0, 2], j=[0, 0, 1])
-    with pytest.raises(ValueError, match="must be all to all, by presynaptic unit"):
-        visit_rows(synapses.pre)

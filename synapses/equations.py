@@ -1,0 +1,276 @@
+"""The equations of the ST-Hebb synapse, its code at events and its constants.
+
+`mstpn.synapses.st_hebb` makes synapses of them, and says what they mean.
+"""
+
+from typing import Any
+
+from brian2 import Equations, NeuronGroup
+from brian2.groups.group import Group
+from brian2.units import Quantity
+
+from mstpn.synapses import law
+from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.write_limits import WriteLimits
+
+__all__ = [
+    "CLOCK_DRIVEN",
+    "DECAY",
+    "EVENT_DRIVEN",
+    "E_UNIT",
+    "POSTSYNAPTIC",
+    "PRESYNAPTIC",
+    "READ",
+    "READ_SLOW",
+    "SETTLE",
+    "SETTLE_SLOW",
+    "SLOW",
+    "SPREAD",
+    "SWEEPABLE",
+    "TAU",
+    "WRITE",
+    "WRITE_LIMITED",
+    "WRITE_SLOW",
+    "constants",
+    "get_shared_constants",
+    "share_constants",
+]
+
+PRESYNAPTIC = Equations("""
+    z : 1                                               # input of this step
+    z_last : 1                                          # input of the last step
+    z_power = abs(z_last)**energy_exponent : 1 (constant over dt)
+""")
+"""Presynaptic units."""
+
+POSTSYNAPTIC = Equations("""
+    h : 1                                               # output of the last step
+    h_power = abs(h)**energy_exponent : 1 (constant over dt)
+    I : amp                                             # read current of this step
+""")
+"""What the synapses need of the postsynaptic side."""
+
+
+def _g(weight: str) -> str:
+    return law.put(law.CONDUCTANCE, S=f"({weight})")
+
+
+def _code(*lines: str) -> str:
+    """Event code of some lines, as it is printed."""
+    each = [line for text in lines for line in text.strip().splitlines()]
+    return "".join(f"\n    {line}" for line in each) + "\n"
+
+
+TAU = f"T_step/({law.DECAY_RATE})"
+"""Time constant of F under V_bias: Lambda = exp(-T_step/tau) is the sigmoid of Fig. 3e."""
+DECAY = Equations(f"tau = {TAU} : second (constant over dt)")
+"""`TAU` where V_bias may change at every step."""
+
+_COMMON = Equations("""
+    W : 1                                               # long-term weight
+    Gamma : 1                                           # short-term learning rate
+    V_bias : volt                                       # held between pulses
+    E_unit : joule                                      # pulse energy at |h z| = 1
+    E_pulse : joule
+    E_read : joule
+""")
+
+EVENT_DRIVEN = _COMMON + Equations(f"""
+    tau : second                                        # `TAU`, as of V_bias
+    dF/dt = -F/tau : 1 (event-driven)                   # short-term weight, as of lastupdate
+    F_in : 1                                            # F at t_settled + all updates since
+    F_now = F*exp(-(t - lastupdate)/tau) : 1
+    G = {_g("W + F_now")} : siemens
+    t_settled : second                                  # last change of V_bias or W
+    E_settled : joule                                   # E_bias at t_settled
+    G_settled : siemens*second                          # G_integral at t_settled
+    G_integral = G_settled + (G_offset + kappa*W)*(t - t_settled)
+                 + kappa*tau*(F_in - F_now) : siemens*second
+    E_bias = E_settled + V_bias**2*(G_integral - G_settled) : joule
+""")
+"""F is computed at events only; F_now, G, G_integral and E_bias are exact whenever read."""
+
+CLOCK_DRIVEN = (
+    _COMMON
+    + DECAY
+    + Equations(f"""
+    dF/dt = -F/tau : 1 (clock-driven)
+    G = {_g("W + F")} : siemens
+    dE_bias/dt = V_bias**2*G : joule (clock-driven)
+""")
+)
+"""The same synapse integrated step by step: the check of the event-driven form."""
+
+_WANTED = "wanted = Gamma*h_post*z_last_pre"
+_ENERGY = "E_unit*h_power_post*z_power_pre"
+_CHARGED = law.put(law.CHARGE, energy=_ENERGY)
+
+WRITE = _code(
+    _WANTED,
+    "dF = pulse_gain*wanted",
+    "F += dF",
+    "F_in += dF",
+    f"E_pulse += {_ENERGY}",
+)
+"""The Hebbian pulse of the last step; pulse_gain is 1 for an ideal device. Its energy is a
+power law of |Gamma| |h| |z|, so it is the product of three powers, none of which has to be
+taken per synapse and event."""
+
+WRITE_LIMITED = _code(
+    _WANTED,
+    law.ISSUE,
+    law.WINDOW,
+    "F_in += F_new - F",
+    "F = F_new",
+    _CHARGED,
+    "E_pulse += charged",
+)
+"""The same pulse within a device's limits: none that is too small, none above dF_max, and
+W + F within its window. What is issued is paid for, also where F cannot move any more."""
+
+SPREAD = Equations("""
+    V_half : volt                                       # of this device
+    device_gain : 1                                     # of its updates
+    pulse_gain = device_gain*clip(1 + dF_std*cycle_noise(noise_key, t_in_timesteps - 1,
+                                                         i*N_post + j), 0, inf) : 1
+    noise_key : integer (shared)                        # seed of the noise of this game
+""")
+"""What a synapse has beside the ideal ones if devices differ: see `nonidealities`."""
+
+SLOW = Equations(f"""
+    tau_slow = slow_tau_ratio*tau : second
+    dF_slow/dt = -F_slow/tau_slow : 1 (event-driven)    # slow part, as of lastupdate
+    F_slow_in : 1                                       # as F_in
+    F_slow_now = F_slow*exp(-(t - lastupdate)/tau_slow) : 1
+    G = {_g("W + F_now + F_slow_now")} : siemens
+    G_integral = G_settled + (G_offset + kappa*W)*(t - t_settled)
+                 + kappa*tau*(F_in - F_now)
+                 + kappa*tau_slow*(F_slow_in - F_slow_now) : siemens*second
+""")
+"""Decay with two exponentials: beside those of `EVENT_DRIVEN`, with G and G_integral in place
+of its own. F is then the fast part alone."""
+
+READ = _code(
+    f"G_read = {_g('W + F')}",
+    "I_post += V_read*G_read*z_pre",
+    "E_read += V_read**2*G_read*t_read*abs(z_pre)",
+)
+"""The read current; an input is read for |z| read durations, with the polarity of z."""
+
+WRITE_SLOW = _code(
+    _WANTED,
+    law.ISSUE,
+    law.put(law.WINDOW, F_new="F_slow_new", F="F_slow", pulse="slow_fraction*pulse"),
+    law.put(law.WINDOW, W="(W + F_slow_new)", pulse="(1 - slow_fraction)*pulse"),
+    "F_in += F_new - F",
+    "F_slow_in += F_slow_new - F_slow",
+    "F_slow = F_slow_new",
+    "F = F_new",
+    _CHARGED,
+    "E_pulse += charged",
+)
+"""The pulse of `WRITE_LIMITED` shared between F_slow and F. Where W + F_slow and W + F_slow + F
+are within the window after a pulse, the total stays there until the next: whatever is left of
+both parts, W + F_slow(t) + F(t) is a weighted mean of W and these two."""
+
+READ_SLOW = """
+    G_slow = kappa*F_slow
+    I_post += V_read*G_slow*z_pre
+    E_read += V_read**2*G_slow*t_read*abs(z_pre)
+"""
+"""What `READ` leaves out of a synapse with `SLOW`."""
+
+SWEEPABLE = Equations("""
+    G_offset : siemens (shared, constant)
+    kappa : siemens (shared, constant)
+    V_half : volt (shared, constant)
+    V_slope : volt (shared, constant)
+    V_read : volt (shared, constant)
+    t_read : second (shared, constant)
+    E_0 : joule (shared, constant)
+    dF_0 : 1 (shared, constant)
+    energy_exponent : 1 (shared, constant)
+    T_step : second (shared, constant)
+    dF_min : 1 (shared, constant)
+    dF_max : 1 (shared, constant)
+    S_min : 1 (shared, constant)
+    S_max : 1 (shared, constant)
+    E_max : joule (shared, constant)
+    pulse_gain : 1 (shared, constant)
+""")
+"""All `constants` as variables of one group, see `get_shared_constants`."""
+
+SETTLE = (
+    ("E_settled", "E_bias"),
+    ("G_settled", "G_integral"),
+    ("F", "F_now"),
+    ("F_in", "F"),
+    ("lastupdate", "t"),
+    ("t_settled", "t"),
+)
+"""What happens, in this order, before an assignment to W, Gamma, V_bias or F."""
+SETTLE_SLOW = (*SETTLE[:4], ("F_slow", "F_slow_now"), ("F_slow_in", "F_slow"), *SETTLE[4:])
+"""The same for synapses with `SLOW`."""
+E_UNIT = law.put(law.ENERGY_OF_UPDATE, dF="Gamma")
+"""E_unit, as of Gamma."""
+
+
+def constants(
+    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
+) -> dict[str, Any]:
+    """Namespace of the equations.
+
+    Parameters
+    ----------
+    device : Memristor
+    step_duration : Quantity, second
+        Time of one network step, to which Lambda refers.
+    limits : WriteLimits, optional
+        Those of `WRITE_LIMITED`.
+    """
+    limits = limits or WriteLimits()
+    return {
+        "G_offset": device.offset_conductance,
+        "kappa": device.weight_conductance,
+        "V_half": device.decay_half_voltage,
+        "V_slope": device.decay_slope_voltage,
+        "V_read": device.read_voltage,
+        "t_read": device.read_duration,
+        "E_0": device.pulse_energy,
+        "dF_0": device.delta_f_max,
+        "energy_exponent": device.energy_exponent,
+        "T_step": step_duration,
+        "dF_min": limits.delta_f_min,
+        "dF_max": limits.delta_f_max,
+        "S_min": limits.total_min,
+        "S_max": limits.total_max,
+        "E_max": device.pulse_energy_for(limits.delta_f_max),
+        "pulse_gain": 1.0,
+    }
+
+
+def get_shared_constants(
+    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
+) -> NeuronGroup:
+    """One group that holds `constants` as variables, so that compiled code can run with others.
+
+    As literals, which they are otherwise, they cost nothing to read and are compiled in.
+
+    Parameters
+    ----------
+    device : Memristor
+    step_duration : Quantity, second
+    limits : WriteLimits, optional
+        Those of `constants`.
+    """
+    group = NeuronGroup(1, SWEEPABLE, method="exact", namespace={}, name="constants*")
+    for name, value in constants(device, step_duration, limits).items():
+        setattr(group, name, value)
+    return group
+
+
+def share_constants(group: Group, shared: NeuronGroup) -> None:
+    """Let a group, new and not compiled, take its constants from `get_shared_constants`."""
+    for name in SWEEPABLE.names & group.namespace.keys():
+        del group.namespace[name]
+        group.variables.add_reference(name, shared, name, index="0")
