@@ -74,22 +74,18 @@ def draw_trained(agents: Sequence[TrainedAgent], option: str, device: Memristor)
     figure = Figure(figsize=(6.0, 4.0))
     axes = figure.subplots()
     energy = np.array([a.energy_mj for a in agents])
-    ends = np.array([(a.energy_low_mj, a.energy_high_mj) for a in agents]).T
-    spread = np.abs(ends - energy)
+    low, high = np.array([(a.energy_low_mj, a.energy_high_mj) for a in agents]).T
     conditions = [
         ("score", f"sticky actions {agents[0].sticky:g}", COLOUR["bias"], "o"),
         ("score_without", "without", "#000000", "s"),
     ]
     for field, label, colour, marker in conditions[: 2 if agents[0].sticky else 1]:
         scores = np.array([getattr(a, field) for a in agents])
-        axes.errorbar(
-            energy,
-            scores,
-            xerr=spread,
-            fmt=marker,
+        axes.hlines(scores, low, high, color=colour, linewidth=0.6)
+        axes.plot(
+            *(energy, scores, marker),
             color=colour,
             markersize=4,
-            elinewidth=0.6,
             label=f"{label}, mean of {agents[0].games}",
         )
     for a in agents:
@@ -102,7 +98,7 @@ def draw_trained(agents: Sequence[TrainedAgent], option: str, device: Memristor)
     axes.legend(frameon=False, loc="lower right")
     figure.suptitle(
         f"each point an agent, named by its {option}\n"
-        f"bars: 95 % over the ranges of the assumed constants; energy: {marks(device)}",
+        f"lines: 95 % over the ranges of the assumed constants; energy: {marks(device)}",
         fontsize=8,
     )
     return figure
