@@ -120,7 +120,7 @@ def test_the_figure_has_each_agent_twice_with_its_interval(device: Memristor) ->
         np.testing.assert_allclose(line.get_ydata(), [18 + shift, 17.5 + shift, -3 + shift])
         assert isinstance(bars, LineCollection)
         ends = np.array(bars.get_segments())[:, :, 0]
-        np.testing.assert_allclose(ends, [[10, 60], [0.6, 1.5], [0.05, 0.3]])
+        np.testing.assert_allclose(ends, [[10.0, 60.0], [0.6, 1.5], [0.05, 0.3]])
     assert axes.get_xscale() == "log"
     assert [t.get_text() for t in axes.texts] == ["0", "4", "64"]
 
