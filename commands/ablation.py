@@ -9,7 +9,6 @@ what is missing.
 
 import argparse
 import hashlib
-import json
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -35,7 +34,7 @@ from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability, writable
-from mstpn.synapses.support.files import atomic_write, replacing
+from mstpn.synapses.support.files import replacing, write_json
 
 
 class Cell(NamedTuple):
@@ -215,6 +214,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{len(games)} games in {options.out}, drawn in {figure}")
         if options.json is not None:
             content = {"ablations": rows, "games": [asdict(g) for g in games]}
-            atomic_write(options.json, json.dumps(content, indent=1).encode())
+            write_json(options.json, content)
 
     return exit_status("mstpn ablation", work, f"stopped, finished games are in {options.out}")

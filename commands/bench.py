@@ -8,7 +8,6 @@ yours replaces the paper's with --device FILE.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,7 +17,7 @@ from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.support.command_line import Parser, exit_status, integer
-from mstpn.synapses.support.files import atomic_write, replacing
+from mstpn.synapses.support.files import atomic_write, replacing, write_json
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -41,7 +40,7 @@ def write(report: BenchReport, folder: Path, json_path: Path | None) -> None:
     page = report.markdown()
     atomic_write(folder / "bench.md", page.encode())
     if json_path is not None:
-        atomic_write(json_path, json.dumps(report.numbers(), indent=1).encode())
+        write_json(json_path, report.numbers())
     print(report.summary())
     print(f"{folder / 'bench.md'} and its figures beside it")
 

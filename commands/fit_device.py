@@ -16,7 +16,6 @@ Standard errors may stand beside what was measured, as in `ΔG error (nS)`.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from brian2.units import second
@@ -35,7 +34,7 @@ from mstpn.analysis.device.measurements import (
 from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import DEFAULT_DEVICE
 from mstpn.synapses.support.command_line import Parser, exit_status
-from mstpn.synapses.support.files import replacing
+from mstpn.synapses.support.files import replacing, write_json
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -79,8 +78,7 @@ def write(fit: DeviceFit, options: argparse.Namespace) -> None:
         with replacing(options.figure) as partial:
             fit_figure(fit).savefig(partial)
     if options.json is not None:
-        with replacing(options.json) as partial:
-            partial.write_text(json.dumps(numbers(fit), indent=1))
+        write_json(options.json, numbers(fit))
     with replacing(options.out) as partial:
         partial.write_text(device_toml(fit, options.out.stem), encoding="utf-8")
 

@@ -10,7 +10,6 @@ median of 100 runs between CUDA events. Energy is the board's own counter (NVML)
 around as many runs as fill a second, since it advances only every 20 to 100 ms.
 """
 
-import json
 import statistics
 import sys
 import time
@@ -23,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mstpn.synapses.support.command_line import Parser
-from mstpn.synapses.support.files import replacing
+from mstpn.synapses.support.files import write_json
 
 PROGRAM = "mstpn gpu-energy"
 N_UNITS = 64
@@ -232,8 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         meter = GpuMeter()
         content = measure_all(meter, meter.name, "cuda", SIZES)
-        with replacing(options.out) as partial:
-            partial.write_text(json.dumps(content, indent=1))
+        write_json(options.out, content)
     except (ValueError, OSError, RuntimeError) as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -8,7 +8,6 @@ in a file of yours if you say --device FILE.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from mstpn.bridge.checkpoints import add_checkpoint_option
@@ -110,7 +109,7 @@ def _work(options: argparse.Namespace) -> None:
     from mstpn.analysis.energy.recording import refuse_unfinished
     from mstpn.commands import scores
     from mstpn.commands.playing import Setup, play
-    from mstpn.synapses.support.files import atomic_write
+    from mstpn.synapses.support.files import write_json
 
     torch.set_num_threads(1)
     if options.state is not None and options.state.exists() and not options.resume:
@@ -125,7 +124,7 @@ def _work(options: argparse.Namespace) -> None:
         asked |= {name: getattr(options, name) for name in ("bias", "sticky", "flicker")}
         content = scores.summary(records, setup.checkpoint, setup.device) | asked
         content["nonidealities"] = setup.spread.to_json()
-        atomic_write(options.json, json.dumps(content, indent=1).encode())
+        write_json(options.json, content)
     if film is not None:
         with tqdm(desc=f"drawing {options.gif}", total=len(film.times), disable=None) as bar:
             film.save(options.gif, progress=bar.update)

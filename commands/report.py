@@ -11,7 +11,6 @@ replaces the paper's with --device FILE.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -33,7 +32,7 @@ from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import compiled
 from mstpn.synapses.support.command_line import Parser, exit_status, integer, positive
-from mstpn.synapses.support.files import atomic_write, replacing
+from mstpn.synapses.support.files import atomic_write, replacing, write_json
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -115,7 +114,7 @@ def check_paper(options: argparse.Namespace, device: Memristor) -> None:
     game, registry = paper_game(), baselines()
     found = tables.paper_check(game, device, registry)
     if options.json is not None:
-        atomic_write(options.json, json.dumps(found, indent=1).encode())
+        write_json(options.json, found)
     print(tables.paper_check_text(found, game, device, registry))
 
 
@@ -143,7 +142,7 @@ def write_report(options: argparse.Namespace, device: Memristor) -> None:
             figure.savefig(partial)
     atomic_write(options.out / "report.md", page.encode())
     if options.json is not None:
-        atomic_write(options.json, json.dumps(report.numbers(), indent=1).encode())
+        write_json(options.json, report.numbers())
     print(f"{options.out / 'report.md'} and its figures beside it")
 
 

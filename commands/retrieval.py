@@ -14,7 +14,6 @@ Needs `pip install -e '.[analysis]'`. Task: Ba et al. (2016), Rodriguez et al. (
 
 import argparse
 import csv
-import json
 import shlex
 import sys
 from dataclasses import asdict, fields, replace
@@ -34,7 +33,7 @@ from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.support.command_line import Parser, exit_status
-from mstpn.synapses.support.files import atomic_write, replacing
+from mstpn.synapses.support.files import atomic_write, replacing, write_json
 from mstpn.synapses.support.tidy import csv_text
 
 Curve = list[dict[str, float]]
@@ -218,6 +217,6 @@ def main(arguments: list[str] | None = None) -> int:
         summary = run(parsed, options, command)
         print(report(summary))
         if parsed.json is not None:
-            atomic_write(parsed.json, json.dumps(summary, indent=1).encode())
+            write_json(parsed.json, summary)
 
     return exit_status("mstpn retrieval", work)

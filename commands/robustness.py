@@ -11,7 +11,6 @@ in Weilenmann et al. (2024): all are assumed, chosen from harmless to ruinous.
 
 import argparse
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +32,7 @@ from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability
-from mstpn.synapses.support.files import atomic_write, replacing
+from mstpn.synapses.support.files import replacing, write_json
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{len(games)} games in {options.out}, drawn in {figure}")
         if options.json is not None:
             content = {"levels": rows, "games": [asdict(g) for g in games]}
-            atomic_write(options.json, json.dumps(content, indent=1).encode())
+            write_json(options.json, content)
 
     stopped = f"stopped, finished games are in {options.out}"
     return exit_status("mstpn robustness", work, stopped)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from mstpn.analysis.pictures.learning_curves import CurvePoint, draw_learning_curves, thinned
 from mstpn.bridge.training.options import Options, parse_options
 from mstpn.synapses.support.command_line import Parser
-from mstpn.synapses.support.files import atomic_write
+from mstpn.synapses.support.files import atomic_write, write_json
 from mstpn.synapses.support.tidy import csv_text
 
 POINTS_PER_AGENT = 400
@@ -196,7 +196,7 @@ def write_results(cells: list[Cell], folder: Path, json_path: Path | None) -> No
     ]
     atomic_write(folder / "cells.csv", csv_text(rows).encode())
     if json_path is not None:
-        atomic_write(json_path, json.dumps(rows, indent=1).encode())
+        write_json(json_path, rows)
     for row in rows:
         print("  ".join(f"{value!s:>11}" for value in row.values()))
     if points:

@@ -14,7 +14,6 @@ open-loop: actions are compared, not played.
 """
 
 import argparse
-import json
 import tempfile
 import tomllib
 from dataclasses import fields
@@ -35,7 +34,7 @@ from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.support.command_line import Parser, exit_status
-from mstpn.synapses.support.files import atomic_write
+from mstpn.synapses.support.files import atomic_write, write_json
 from mstpn.synapses.support.sourced import UNIT_SYMBOLS
 from mstpn.synapses.support.tidy import csv_text
 
@@ -186,6 +185,6 @@ def main(arguments: list[str] | None = None) -> int:
         if options.csv is not None:
             atomic_write(options.csv, csv_text(result["rows"]).encode())
         if options.json is not None:
-            atomic_write(options.json, json.dumps(result, indent=1).encode())
+            write_json(options.json, result)
 
     return exit_status("mstpn sweep-device", work)

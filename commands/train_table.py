@@ -17,7 +17,6 @@ is missing.
 
 import argparse
 import hashlib
-import json
 import shlex
 import sys
 import tempfile
@@ -43,7 +42,7 @@ from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.brian_target import Target, use_target
 from mstpn.synapses.support.command_line import Parser, exit_status, integer, need_extra
-from mstpn.synapses.support.files import atomic_write, replacing
+from mstpn.synapses.support.files import atomic_write, replacing, write_json
 from mstpn.synapses.support.tidy import csv_text
 
 N_SAMPLES = 200
@@ -289,6 +288,6 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json is not None:
             words = ["python", "examples/train_table.py", *(arguments or sys.argv[1:])]
             content = {"command": shlex.join(words), "agents": [vars(r) for r in rows]}
-            atomic_write(options.json, json.dumps(content, indent=1).encode())
+            write_json(options.json, content)
 
     return exit_status("mstpn train-table", work, f"stopped, what is done is in {options.out}")

@@ -11,7 +11,7 @@ __all__ = ["compiled"]
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Decorator: `numba.njit` whose cache on disk is of these laws.
+    """Decorator: `numba.njit` whose cache on disk is of these laws; none where none can be.
 
     Numba compiles a kernel anew when its own file changes; what the functions of
     `mstpn.synapses.law` in it are made of is another file.
@@ -23,7 +23,10 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        kernel = numba.njit(cache=True, **options)(function)
+        try:
+            kernel = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # neither package folder nor home can be written
+            return numba.njit(**options)(function)
         index = kernel._cache._cache_file
         index._source_stamp = (index._source_stamp, law.digest())
         return kernel

@@ -151,6 +151,7 @@ def ledger(
         **asdict(recording.limits),
         "device": device.name,
         "device_constants": _constants(device),
+        "recording_attributes": ",".join(sorted(said_of_it)),
         "recording_sha256": recording.replace(attributes=said_of_it).digest(),
     }
     return dataset
@@ -288,7 +289,7 @@ def load_recording(path: Path) -> Recording:
             **{name: dataset[name].values for name in _RECORDED},
             step_duration=dataset.attrs["step_duration_s"] * second,
             limits=WriteLimits(**{name: float(dataset.attrs[name]) for name in _LIMITS}),
-            attributes={k: v for k, v in dataset.attrs.items() if k not in _OWN},
+            attributes={k: v for k, v in dataset.attrs.items() if k in _said_of_it(dataset)},
         )
         if recording.digest() != dataset.attrs["recording_sha256"]:
             raise RecordingError("damaged: the recording's checksum differs")
@@ -297,13 +298,20 @@ def load_recording(path: Path) -> Recording:
     return recording
 
 
+def _said_of_it(dataset: xr.Dataset) -> set[str]:
+    """Names of the recording's attributes: what other tools add is theirs."""
+    named = dataset.attrs.get("recording_attributes")
+    return set(dataset.attrs) - set(_OWN) if named is None else set(str(named).split(",")) - {""}
+
+
 _DAMAGE = (
     *(OSError, KeyError, ValueError, TypeError, AttributeError, OverflowError),
     *(IndexError, RuntimeError, MemoryError),  # netCDF4 says RuntimeError
 )
 _LIMITS = tuple(f.name for f in fields(WriteLimits))
 _OWN = (
-    *("step_duration_s", "bias", "device", "device_constants", "recording_sha256"),
+    *("step_duration_s", "bias", "device", "device_constants"),
+    *("recording_sha256", "recording_attributes"),
     *_LIMITS,
 )
 _RECORDED = ("weight", "decay", "gamma", "h", "event_count", "event_unit", "event_z")

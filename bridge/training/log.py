@@ -1,6 +1,7 @@
 """The log of a training: JSON lines for programs, TensorBoard for eyes."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ class TrainingLog:
     folder : Path
     step : int
         Agent steps so far; what the log says of later ones was lost with the last stop, and
-        is dropped.
+        is dropped; so is a line that was cut off or is another's.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -27,7 +28,7 @@ class TrainingLog:
         self._path = folder / "log.jsonl"
         if self._path.exists():
             lines = self._path.read_text().splitlines(keepends=True)
-            kept = [line for line in lines if json.loads(line)["step"] <= step]
+            kept = [line for line in lines if _step_of(line) <= step]
             atomic_write(self._path, "".join(kept).encode())
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
@@ -42,3 +43,11 @@ class TrainingLog:
     def close(self) -> None:
         """Flush everything."""
         self._board.close()
+
+
+def _step_of(line: str) -> float:
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError):
+        return math.inf
+    return step if isinstance(step, int) else math.inf

@@ -14,6 +14,7 @@ curve continue; the games start anew, from seeds that follow from the seed and t
 
 import copy
 import json
+import shutil
 import signal
 import time
 from collections import deque
@@ -42,7 +43,7 @@ from mstpn.network.twin.memory import keep_freed_memory
 from mstpn.network.twin.optimiser import adam
 from mstpn.synapses.joules import Charges
 from mstpn.synapses.nonidealities import Nonidealities
-from mstpn.synapses.support.files import atomic_write, one_line
+from mstpn.synapses.support.files import atomic_write, one_line, replacing, write_json
 
 __all__ = ["Trainer", "main"]
 
@@ -277,13 +278,26 @@ class Trainer:
                     *(self.net, rollout, advantage, which, o, self.position_head, self.charges)
                 )
                 self.optimiser.zero_grad(set_to_none=True)
-                total_loss(terms, o, progress).backward()
-                nn.utils.clip_grad_norm_(self.learner.parameters(), o.gradient_clip)
+                loss = total_loss(terms, o, progress)
+                loss.backward()
+                norm = nn.utils.clip_grad_norm_(self.learner.parameters(), o.gradient_clip)
+                self._check_finite(loss=loss, gradient=norm)
                 self.optimiser.step()
                 self._keep_in_range()
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
+        for name, values in self.learner.named_parameters():
+            self._check_finite(**{name: values.sum()})
         return {name: total / (n_epochs * n_parts) for name, total in sums.items()}
+
+    def _check_finite(self, **values: Tensor) -> None:
+        """End the training, nothing saved, before a number that is none spoils its state."""
+        for name, value in values.items():
+            if not torch.isfinite(value):
+                raise ValueError(
+                    f"training: {name} is not finite after {self.step:,} steps; try a smaller "
+                    f"learning rate. What was saved last is whole: {self.folder}"
+                )
 
     @torch.no_grad()
     def _keep_in_range(self) -> None:
@@ -384,7 +398,11 @@ class Trainer:
             "initial": self.initial,
         }
         metadata = {"trainer": json.dumps(scalars)}
-        atomic_write(self.folder / "state.safetensors", save(tensors, metadata))
+        path = self.folder / "state.safetensors"
+        if path.exists():
+            with replacing(self.folder / "state_before.safetensors") as partial:
+                shutil.copyfile(path, partial)
+        atomic_write(path, save(tensors, metadata))
 
     def _restore(self) -> None:
         path = self.folder / "state.safetensors"
@@ -448,17 +466,20 @@ def main(arguments: list[str] | None = None) -> None:
         trainer.run()
         summary = trainer.summary()
         if options.json:
-            atomic_write(Path(options.json), json.dumps(summary, indent=1).encode())
+            write_json(Path(options.json), summary)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     moved = ", ".join(
         f"{symbol} {summary[f'{name}_moved']:.2g}"
         for symbol, name in (("W", "weight"), ("Lambda", "decay"), ("Gamma", "gamma"))
     )
+    returned = "no game has ended"
+    if trainer.returns:
+        returned = f"{len(trainer.returns)} last games: mean return {trainer.mean_return():+.2f}"
     print(
         f"{'finished' if summary['finished'] else 'stopped'} after {summary['steps']:,} steps and "
-        f"{summary['seconds'] / 60:.1f} min, {len(trainer.returns)} last games: mean return "
-        f"{trainer.mean_return():+.2f}; moved (rms): {moved}; weights in {summary['folder']}"
+        f"{summary['seconds'] / 60:.1f} min, {returned}; moved (rms): {moved}; "
+        f"weights in {summary['folder']}"
     )
 
 

@@ -25,7 +25,7 @@ from mstpn import __version__
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.layer import STHebbLayer, TwinConfig
 from mstpn.network.wiring import line_values, n_features_of
-from mstpn.synapses.support.files import atomic_write, one_line
+from mstpn.synapses.support.files import atomic_write, one_line, write_json
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -139,7 +139,7 @@ def save_checkpoint(net: Twin, path: Path, training: Mapping[str, Any]) -> None:
         | {"mstpn": __version__},
     }
     atomic_write(path, save(tensors))
-    atomic_write(path.with_suffix(".json"), json.dumps(metadata, indent=1).encode())
+    write_json(path.with_suffix(".json"), metadata)
 
 
 def _agent(metadata: dict[str, Any]) -> MSTPN:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import io
 import os
 import signal
 import sys
@@ -37,6 +38,9 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
     int
         0, 2 after such an error, 130 after Ctrl-C, 141 if nobody reads the output.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # of a terminal that lacks a letter
     try:
         work()
         sys.stdout.flush()

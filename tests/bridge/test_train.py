@@ -245,6 +245,54 @@ def test_full_disk_ends_with_one_line_and_keeps_the_last_checkpoint(tmp_path: Pa
     load_checkpoint(tmp_path / "last.safetensors")
 
 
+def test_a_training_that_diverges_ends_before_it_is_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "--total-steps", "16")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path, "--total-steps", "64", "--resume", "--learning-rate", "1e30")
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert said.startswith("mstpn train: training: ")
+    assert " is not finite after " in said
+    assert said.count("\n") == 1
+    for name in ("state.safetensors", "last.safetensors", "last.json"):
+        assert (tmp_path / name).read_bytes() == before[name]
+    run(tmp_path, "--total-steps", "32", "--resume")
+
+
+def test_the_state_before_the_last_is_kept(tmp_path: Path) -> None:
+    run(tmp_path, "--total-steps", "16")
+    first = (tmp_path / "state.safetensors").read_bytes()
+    run(tmp_path, "--total-steps", "32", "--resume")
+    assert (tmp_path / "state_before.safetensors").read_bytes() == first
+    (tmp_path / "state.safetensors").write_bytes(first)
+    run(tmp_path, "--total-steps", "32", "--resume")
+    assert [r["step"] for r in curve(tmp_path)] == [16, 32]
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"step": 16, "mean_re', "\n", "null\n", '{"step": "x"}\n', "[1]\n"]
+)
+def test_lines_of_a_log_that_are_torn_or_foreign_are_dropped(torn: str, tmp_path: Path) -> None:
+    run(tmp_path, "--total-steps", "16")
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write(torn)
+    run(tmp_path, "--total-steps", "32", "--resume")
+    assert [r["step"] for r in curve(tmp_path)] == [16, 32]
+
+
+def test_a_single_sample_and_no_game_over_are_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = ("--n-envs", "1", "--n-minibatches", "1", "--rollout-length", "1", "--total-steps", "2")
+    run(tmp_path, *one)
+    assert "no game has ended" in capsys.readouterr().out
+    json.loads((tmp_path / "last.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: Path) -> None:
     arguments = [*TINY, "--out", str(tmp_path), "--total-steps", "1000000000"]

@@ -1,0 +1,76 @@
+"""Where what a program writes goes, and how."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mstpn.synapses.support.files import atomic_write, json_text, write_json
+
+
+def test_json_is_json() -> None:
+    content = {"a": [math.nan, 1.5, (math.inf, "x")], "b": {"c": -math.inf, "d": None}}
+    read = json.loads(json_text(content), parse_constant=lambda name: pytest.fail(name))
+    assert read == {"a": [None, 1.5, [None, "x"]], "b": {"c": None, "d": None}}
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    target, link = tmp_path / "there" / "file.json", tmp_path / "link.json"
+    target.parent.mkdir()
+    target.write_text("old")
+    link.symlink_to(target)
+    write_json(link, {"a": 1})
+    assert link.is_symlink()
+    assert json.loads(target.read_text()) == {"a": 1}
+    assert {p.name for p in tmp_path.rglob("*")} == {"there", "file.json", "link.json"}
+
+
+def test_a_pipe_is_given_the_content_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    atomic_write(pipe, b"content")
+    reader.join(10)
+    assert read == [b"content"]
+    assert pipe.is_fifo()
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    atomic_write(Path(os.devnull), b"content")
+    assert Path(os.devnull).is_char_device()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_terminal_that_lacks_a_letter_shows_another() -> None:
+    code = (
+        "import sys\n"
+        "from mstpn.synapses.support.command_line import exit_status\n"
+        "sys.exit(exit_status('x', lambda: print('chi: \\u03c7, end')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+    )
+    assert done.stdout == b"chi: ?, end\n"
+
+
+def test_kernels_compile_where_no_cache_can_be(tmp_path: Path) -> None:
+    code = (
+        "import numba.core.caching as c\n"
+        "c.CacheImpl._locator_classes = []\n"  # as where nothing can be written
+        "from mstpn.synapses.compiled import compiled\n"
+        "print(compiled()(lambda x: 2 * x)(21))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout == "42\n"
