@@ -55,7 +55,7 @@ def _g(weight: str) -> str:
     return law.put(law.CONDUCTANCE, S=f"({weight})")
 
 
-def _code(*lines: str) -> str:
+def code(*lines: str) -> str:
     """Event code of some lines, as it is printed."""
     each = [line for text in lines for line in text.strip().splitlines()]
     return "".join(f"\n    {line}" for line in each) + "\n"
@@ -105,7 +105,7 @@ _WANTED = "wanted = Gamma*h_post*z_last_pre"
 _ENERGY = "E_unit*h_power_post*z_power_pre"
 _CHARGED = law.put(law.CHARGE, energy=_ENERGY)
 
-WRITE = _code(
+WRITE = code(
     _WANTED,
     "dF = pulse_gain*wanted",
     "F += dF",
@@ -116,7 +116,7 @@ WRITE = _code(
 power law of |Gamma| |h| |z|, so it is the product of three powers, none of which has to be
 taken per synapse and event."""
 
-WRITE_LIMITED = _code(
+WRITE_LIMITED = code(
     _WANTED,
     law.ISSUE,
     law.WINDOW,
@@ -150,14 +150,14 @@ SLOW = Equations(f"""
 """Decay with two exponentials: beside those of `EVENT_DRIVEN`, with G and G_integral in place
 of its own. F is then the fast part alone."""
 
-READ = _code(
+READ = code(
     f"G_read = {_g('W + F')}",
     "I_post += V_read*G_read*z_pre",
     "E_read += V_read**2*G_read*t_read*abs(z_pre)",
 )
 """The read current; an input is read for |z| read durations, with the polarity of z."""
 
-WRITE_SLOW = _code(
+WRITE_SLOW = code(
     _WANTED,
     law.ISSUE,
     law.put(law.WINDOW, F_new="F_slow_new", F="F_slow", pulse="slow_fraction*pulse"),

@@ -101,7 +101,7 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
                     self.variables[name].get_value()[self._n_initialised :] = float(value)
         if _at_runtime():
             self._n_initialised = len(self)
-        self.follow(*self._initial)
+        self.follow(*(name for name in self._initial if name in self._guards))
 
     def settle(self) -> None:
         """Bring F and the energies up to now.

@@ -224,7 +224,7 @@ def get_synapses(
         raise ValueError(f"form must be event-driven with slow_fraction, got {form}")
     if deviations is not None and connect is False:
         raise ValueError("connect must not be False with deviations, one for each synapse")
-    guards = _guards(device, form, deviations is not None, slow)
+    guards = guards_of(device, form, deviations is not None, slow)
     settle = () if form == "clock-driven" else SETTLE_SLOW if slow else SETTLE
     synapses = SettlingSynapses(
         presynaptic,
@@ -240,7 +240,7 @@ def get_synapses(
         delay=delay,
         method=method,
         clock=presynaptic.clock,
-        namespace=_namespace(device, step_duration, limits, deviations, delta_f_std),
+        namespace=namespace_of(device, step_duration, limits, deviations, delta_f_std),
         name=name,
     )
     synapses.memristor = device
@@ -332,7 +332,7 @@ def _code(form: str, limited: bool, slow: bool) -> str:
     return str(code)
 
 
-def _namespace(
+def namespace_of(
     device: Memristor,
     step_duration: Quantity,
     limits: WriteLimits | None,
@@ -350,23 +350,23 @@ def _namespace(
     return namespace
 
 
-def _guards(device: Memristor, form: str, spread: bool, slow: bool) -> dict[str, Guard]:
+def guards_of(device: Memristor, form: str, spread: bool, slow: bool) -> dict[str, Guard]:
     event_driven = form == "event-driven"
     tau = (("tau", TAU),) if event_driven else ()
     guards = {
         "W": Guard(lambda weight: check_weight(weight, device)),
-        "Gamma": Guard(_finite("gamma"), (("E_unit", E_UNIT),)),
+        "Gamma": Guard(check_finite("gamma"), (("E_unit", E_UNIT),)),
         "V_bias": Guard(device.decay, tau),
-        "F": Guard(_finite("F"), (("F_in", "F"),) if event_driven else ()),
+        "F": Guard(check_finite("F"), (("F_in", "F"),) if event_driven else ()),
     }
     if spread:
-        guards["V_half"] = Guard(_finite("V_half"), tau)
+        guards["V_half"] = Guard(check_finite("V_half"), tau)
     if slow:
-        guards["F_slow"] = Guard(_finite("F_slow"), (("F_slow_in", "F_slow"),))
+        guards["F_slow"] = Guard(check_finite("F_slow"), (("F_slow_in", "F_slow"),))
     return guards
 
 
-def _finite(name: str) -> Callable[[Any], None]:
+def check_finite(name: str) -> Callable[[Any], None]:
     def check(values: Any) -> None:
         if not np.isfinite(np.asarray(values)).all():
             raise ValueError(f"{name} must be finite")
