@@ -43,6 +43,9 @@ COMMANDS = {
     "retrieval": Command(
         "commands.retrieval", "associative retrieval: train, answer, draw", "train"
     ),
+    "spiking-association": Command(
+        "commands.spiking_association", "spiking neurons tie letters to digits and recall them"
+    ),
     "gpu-energy": Command("commands.gpu_energy", "measure the same work on a CUDA GPU", "gpu"),
 }
 """By name."""

@@ -48,8 +48,12 @@ __all__ = [
     "TRACES",
     "TRACES_POST",
     "TRACES_PRE",
+    "TRACE_DURATION",
     "get_spiking_synapses",
 ]
+
+TRACE_DURATION: Quantity = 20 * ms
+"""Time constant of the traces, unless it is given."""
 
 TRACES = Equations("""
     dx/dt = -x/tau_trace : 1 (event-driven)             # of presynaptic spikes
@@ -104,7 +108,7 @@ def get_spiking_synapses(
     *,
     rule: Literal["traces", "overlap"] = "traces",
     effect: str = "",
-    trace_duration: Quantity = 20 * ms,
+    trace_duration: Quantity = TRACE_DURATION,
     connect: bool | str | Mapping[str, Any] = True,
     delay: Quantity | None = None,
     limits: WriteLimits | None = None,

@@ -27,7 +27,8 @@ def test_python_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> No
     for block in blocks(page):
         exec(compile(block, page.name, "exec"), names)
     printed = capsys.readouterr().out
-    assert "wanted = Gamma*h_post*z_last_pre" in printed
+    if page.name != "spiking.md":
+        assert "wanted = Gamma*h_post*z_last_pre" in printed
     if page.name == "synapse.md":
         assert re.search(r"'bias': .*joule", printed)
 
