@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from brian2 import Clock, Equations, Network, NeuronGroup, get_device
 from brian2.core.variables import ArrayVariable
-from brian2.units import Quantity, second
+from brian2.units import Quantity
 from numpy.typing import NDArray
 
 from mstpn.network.normalisation import check_normalisation, normalise
+from mstpn.network.stepper import Stepper
 from mstpn.network.wiring import check_bias_lines, check_one_decay_per_line, n_features_of
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
@@ -204,7 +205,7 @@ class MSTPNNetwork:
         self.net = Network(self.presynaptic, self.neurons, self.synapses)
         if shared is not None:
             self.net.add(shared)
-        self._active: list[Any] = []
+        self._prepared = False
 
     def hold(self, bias_voltage: Quantity) -> None:
         """Hold all synapses at other bias voltages, a scalar or one per synapse."""
@@ -213,8 +214,7 @@ class MSTPNNetwork:
     def step(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Advance one network step.
 
-        `Network.run` costs some 100 ms before its first time step. This runs the body of
-        its loop instead: every active object once, then the clock.
+        `Network.run` costs some 100 ms before its first time step; see `Stepper`.
 
         Parameters
         ----------
@@ -246,31 +246,25 @@ class MSTPNNetwork:
             z[n_features:] = h
         z[:] = normalise(z, self.parameters.normalisation)
         self._z_total[:] = z.sum()
-        for obj in self._active:
-            obj.run()
-        self._timestep[0] += 1
-        self._t[0] = self._timestep[0] * self._dt
-        self.net.t_ = float(self._t[0])
+        self._stepper.tick()
         return h.copy()
 
     def prepare(self) -> None:
         """Compile now what the first step would; add no monitors after this."""
-        if not self._active:
+        if not self._prepared:
             self._prepare()
 
     def _prepare(self) -> None:
         """Compile, and keep the arrays that a step touches."""
-        active = [obj for obj in self.net.sorted_objects if obj.active]
-        for obj in active:
-            if obj.clock is not self.clock:
+        for obj in self.net.sorted_objects:
+            if obj.active and obj.clock is not self.clock:
                 raise ValueError(
                     f"{obj.name} must be on the network's clock, {self.clock.name}: a step moves "
                     f"no other (clock=network.clock)"
                 )
-        self.net.run(0 * second, namespace={})
+        self._stepper = Stepper(self.net, {})
         self.net.store()
-        self._active = active
-        self.synapses.step_outside()
+        self._prepared = True
         self._z = self.presynaptic.variables["z"].get_value()
         self._z_last = self.presynaptic.variables["z_last"].get_value()
         self._z_total = self.neurons.variables["z_total"].get_value()
@@ -294,7 +288,7 @@ class MSTPNNetwork:
         """
         if not 0 <= noise_key < 2**31:
             raise ValueError(f"noise_key must lie in [0, 2^31), got {noise_key}")
-        if self._active:
+        if self._prepared:
             self.net.restore()
         if self.nonidealities is not None:
             self.synapses.noise_key = noise_key
