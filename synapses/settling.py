@@ -7,16 +7,21 @@ are Brian2's own: ``synapses.W = 0.5``, ``synapses.V_bias[3:5] = 0.2*volt``, str
 `set_states`, and code of `run_regularly`.
 """
 
+import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 from brian2 import Quantity, Synapses, get_device
 from brian2.core.variables import DynamicArrayVariable, VariableView
 from brian2.devices.device import RuntimeDevice
 from brian2.utils.stringtools import get_identifiers
 
-__all__ = ["Guard", "SettlingSynapses"]
+__all__ = ["TERMS", "Guard", "SettlingSynapses"]
+
+TERMS = ("pulse", "bias", "read")
+"""Of the energies."""
 
 Assignments = Sequence[tuple[str, str]]
 """Names and expressions, one after the other."""
@@ -55,6 +60,8 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
     """
 
     _quiet = False
+    user_equations: Any = None
+    """The equations that it was made of, event-driven lines and all."""
     _started = False
     _time: float | None = None
     _followed = False
@@ -76,6 +83,7 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
         self._settle, self._start = tuple(settle), tuple(start)
         self._guards, self._initial = dict(guards), dict(initial)
         super().__init__(*arguments, **options)
+        self.user_equations = arguments[2]
         for name in self._guards:
             self.variables[name].__class__ = _GuardedVariable
 
@@ -102,6 +110,24 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
         if _at_runtime():
             self._n_initialised = len(self)
         self.follow(*(name for name in self._initial if name in self._guards))
+
+    def energy(self) -> dict[str, Quantity]:
+        """Energy of all of them so far, by term: pulse, bias, read; exact at any time."""
+        return {term: np.sum(getattr(self, f"E_{term}")[:]) for term in TERMS}
+
+    def _repr_html_(self) -> str:
+        n, device = len(self), getattr(self.memristor, "name", "no device")
+        parts = [
+            f"<b>{self.name}</b>: {n:,} synapses from <code>{self.source.name}</code> onto "
+            f"<code>{self.target.name}</code>, {html.escape(device)}",
+            f"<pre>{html.escape(str(self.user_equations))}</pre>",
+        ]
+        for pathway in self._pathways:
+            parts.append(f"<p>at {pathway.prepost} <code>{pathway.event}</code>:</p>")
+            parts.append(f"<pre>{html.escape(pathway.code)}</pre>")
+        spent = self.energy().items() if n else ()
+        parts += [f"{term} {energy}<br>" for term, energy in spent]
+        return "".join(parts)
 
     def settle(self) -> None:
         """Bring F and the energies up to now.

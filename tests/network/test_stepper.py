@@ -114,7 +114,7 @@ def test_steps_are_runs_bit_for_bit(seed: int, device: Memristor) -> None:
     rng = np.random.default_rng(seed)
     done = 0
     while done < 600:
-        some = int(min(rng.integers(1, 80), 600 - done))
+        some = min(int(rng.integers(1, 80)), 600 - done)
         stepper.step(some * 0.1 * ms)
         done += some
     assert len(whole.monitors[1].i) > 5

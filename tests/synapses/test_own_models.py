@@ -1,6 +1,7 @@
 """The synapse in models of one's own: subgroups, delays, plain assignments, any order."""
 
 import copy
+import html
 import math
 import pickle
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from brian2.units import amp, joule, ms, nA, second, volt
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.synapses import st_hebb
+from mstpn.synapses.energy_monitor import EnergyMonitor
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -533,3 +535,38 @@ def test_cpp_standalone_knows_subgroups_and_delays(
     finally:
         reset_device()
         set_device("runtime")
+
+
+def test_energies_by_term_in_the_course_of_a_run(
+    device: Memristor, numbers: oracles.Device
+) -> None:
+    pair = Pair(device, 2, 1)
+    synapses = pair.synapses()
+    synapses.V_bias, synapses.W, synapses.Gamma = 0.5 * volt, 0.8, 0.1
+    monitor = EnergyMonitor(synapses)
+    pair.net.add(monitor)
+    pair.pre.z_last = pair.post.h = pair.pre.z = 1
+    pair.run(T)
+    pair.pre.z_last = pair.pre.z = 0
+    pair.run(9 * T)
+    assert len(monitor.t) == 10
+    for term, values in monitor.energy.items():
+        assert np.all(np.diff(values / joule) >= 0)
+        total = float(np.sum(getattr(synapses, f"E_{term}")[:]) / joule)
+        assert float(synapses.energy()[term] / joule) == pytest.approx(total, rel=1e-15)
+    # the last look is a step before the end of the run
+    _, bias = held(numbers, [(9, 0.5, 0.8, 0.1)], 0.0)
+    assert float(monitor.energy["bias"][-1] / joule) == pytest.approx(2 * bias, rel=1e-12)
+    assert float(monitor.energy["pulse"][0] / joule) == pytest.approx(2 * 14.6e-12, rel=1e-12)
+
+
+def test_a_notebook_shows_all_that_runs(device: Memristor) -> None:
+    pair = Pair(device, 2, 3)
+    synapses = pair.synapses(limits=device.write_limits())
+    shown = html.unescape(synapses._repr_html_())
+    assert "6 synapses from" in shown
+    assert device.name in shown
+    for line in (st_hebb.WRITE_LIMITED + st_hebb.READ).strip().splitlines():
+        assert line.strip() in shown
+    assert "dF/dt = -F/tau" in shown
+    assert synapses.pre.code.split() == (st_hebb.WRITE_LIMITED + st_hebb.READ).split()
