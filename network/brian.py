@@ -4,8 +4,8 @@
 synapses and the tanh units. What the paper leaves digital stays in NumPy: normalisation
 of the presynaptic vector, removal of the offset conductance's current, tanh's input bias.
 
-Schedule of one step, in Brian2's slots: powers of h and z (`before_start`), events
-(`thresholds`), Hebbian pulses of the last step and then reads (`synapses`), tanh
+Schedule of one step, in Brian2's slots: events (`thresholds`), powers of h and z
+(`before_synapses`), Hebbian pulses of the last step and then reads (`synapses`), tanh
 (`after_synapses`). Pulses come before reads, so the network equals the recursion exactly.
 """
 
@@ -181,6 +181,7 @@ class MSTPNNetwork:
         )
         if shared is not None:
             st_hebb.share_constants(self.neurons, shared)
+        self.neurons.subexpression_updater.when = "before_synapses"
         self.neurons.run_regularly(TANH, when="after_synapses", clock=self.clock)
         self.synapses = st_hebb.get_synapses(
             self.presynaptic,

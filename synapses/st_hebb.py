@@ -99,8 +99,8 @@ def get_presynaptic(
 ) -> NeuronGroup:
     """Presynaptic units that emit `active` when z != 0, `driven` then and one step later.
 
-    Set z and z_last before a step begins, in its slot `before_start` at the latest with a
-    negative order: powers of them are taken there.
+    Set z and z_last before a step begins or in its slot `start` at the latest: z is compared with
+    0 after that, and powers are taken before the synapses are visited.
 
     Parameters
     ----------
@@ -123,6 +123,7 @@ def get_presynaptic(
         namespace=constants(device, step_duration),
         name=name,
     )
+    group.subexpression_updater.when = "before_synapses"
     if shared is not None:
         share_constants(group, shared)
     return group
@@ -155,6 +156,7 @@ def get_postsynaptic(
         namespace=constants(device, step_duration),
         name=name,
     )
+    group.subexpression_updater.when = "before_synapses"
     group.run_regularly("I = 0*amp", when="before_start")
     return group
 

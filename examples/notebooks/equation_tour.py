@@ -121,9 +121,10 @@ network = MSTPNNetwork(parameters, device, STEP)
 scheduling_summary(network.net)
 
 # %% [markdown]
-# Brian2's own table, read from top to bottom: powers of $z$ and $h$ (`before_start`), events
-# (`after_thresholds`), pulses and reads (`synapses`), then $\tanh$ (`after_synapses`). Nothing
-# runs for $\tau$: it is computed anew only when a bias voltage is assigned.
+# Brian2's own table, read from top to bottom: events (`after_thresholds`),
+# powers of $z$ and $h$ (`before_synapses`), pulses and reads (`synapses`), then $\tanh$
+# (`after_synapses`). Nothing runs for $\tau$: it is computed anew only when a bias voltage is
+# assigned.
 #
 # Pulses come before reads, so $F(t+1) = \Lambda F(t) + \Gamma\, h(t)\, z(t)^\top$ holds exactly:
 # the pulse of step $t$ is not decayed before it is read at $t+1$. `step` runs one frame:

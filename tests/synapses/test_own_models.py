@@ -570,3 +570,23 @@ def test_a_notebook_shows_all_that_runs(device: Memristor) -> None:
         assert line.strip() in shown
     assert "dF/dt = -F/tau" in shown
     assert synapses.pre.code.split() == (st_hebb.WRITE_LIMITED + st_hebb.READ).split()
+
+
+@pytest.mark.parametrize("slot", ["before_start", "start"])
+def test_inputs_set_while_a_step_begins_are_those_of_the_step(
+    slot: str, device: Memristor, numbers: oracles.Device
+) -> None:
+    pre = st_hebb.get_presynaptic(1, device, T)
+    post = st_hebb.get_postsynaptic(1, device, T, clock=pre.clock)
+    synapses = st_hebb.get_synapses(pre, post, device, T)
+    synapses.W, synapses.Gamma = 0.8, 0.1
+
+    @network_operation(clock=pre.clock, when=slot)
+    def present() -> None:
+        pre.z, pre.z_last, post.h = 0.5, 0.25, 0.5
+
+    Network(pre, post, synapses, present).run(T, namespace={})
+    current = read_current(numbers, 0.8 + 0.1 * 0.25 * 0.5, 0.5)
+    assert float(post.I[0] / amp) == pytest.approx(current, rel=1e-13)
+    spent = numbers.e_pulse * (0.1 * 0.25 * 0.5 / 0.1) ** 0.5
+    assert float(synapses.E_pulse[0] / joule) == pytest.approx(spent, rel=1e-12)
