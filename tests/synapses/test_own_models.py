@@ -4,7 +4,7 @@ import copy
 import html
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.synapses import st_hebb
 from mstpn.synapses.energy_monitor import EnergyMonitor
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.write_limits import WriteLimits
 
 T = 50 * ms
@@ -40,9 +41,12 @@ TARGETS = ("numpy", "cython")
 
 @pytest.fixture(params=TARGETS)
 def on_target(request: pytest.FixtureRequest) -> str:
-    from mstpn.synapses.support.brian_target import use_target
-
     return use_target(request.param)
+
+
+def on_both(*cases: Any, compiled: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Cases on NumPy, and some on Cython, which compiles ten seconds for each."""
+    return [(case, "numpy") for case in cases] + [(case, "cython") for case in compiled]
 
 
 class Pair:
@@ -122,17 +126,20 @@ def test_a_delay_is_kept(
     np.testing.assert_allclose(trace.F[0][-4:], f, rtol=1e-13)
 
 
-@pytest.mark.parametrize(
-    ("connect", "number"),
-    [("i != j", 6), ({"i": [0, 2], "j": [1, 0]}, 2), ({"p": 0.0}, 0), (True, 9)],
-)
+CONNECTED: dict[str, tuple[Any, int]] = {
+    "condition": ("i != j", 6),
+    "pairs": ({"i": [0, 2], "j": [1, 0]}, 2),
+    "none": ({"p": 0.0}, 0),
+    "all": (True, 9),
+}
+
+
+@pytest.mark.parametrize(("how", "target"), on_both(*CONNECTED, compiled=["condition", "all"]))
 def test_any_connectivity(
-    connect: Any,
-    number: int,
-    device: Memristor,
-    numbers: oracles.Device,
-    on_target: str,
+    how: str, target: Any, device: Memristor, numbers: oracles.Device
 ) -> None:
+    use_target(target)
+    connect, number = CONNECTED[how]
     pair = Pair(device, 3, 3)
     synapses = pair.synapses(connect=connect)
     assert len(synapses) == number
@@ -148,9 +155,7 @@ def test_any_connectivity(
     assert float(np.sum(synapses.E_read[:])) == pytest.approx(energy, rel=1e-13)
 
 
-def test_synapses_connected_later_are_whole(
-    device: Memristor, numbers: oracles.Device, on_target: str
-) -> None:
+def test_synapses_connected_later_are_whole(device: Memristor, numbers: oracles.Device) -> None:
     pair = Pair(device, 2, 2)
     synapses = pair.synapses(connect=False)
     synapses.connect(i=0, j=1)
@@ -188,10 +193,11 @@ ASSIGNED: dict[str, tuple[Callable[[Any], None], tuple[float, float, float]]] = 
 }
 
 
-@pytest.mark.parametrize("way", ASSIGNED)
+@pytest.mark.parametrize(("way", "target"), on_both(*ASSIGNED, compiled=["V_bias"]))
 def test_a_plain_assignment_settles_what_is_due(
-    way: str, device: Memristor, numbers: oracles.Device, on_target: str
+    way: str, target: Any, device: Memristor, numbers: oracles.Device
 ) -> None:
+    use_target(target)
     assign, (voltage, weight, _) = ASSIGNED[way]
     pair = Pair(device, 1, 1)
     synapses = pair.synapses()
@@ -492,10 +498,11 @@ def on_paper(
     }
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("seed", "target"), on_both(*range(8), compiled=[0, 1]))
 def test_random_programs_equal_the_recursion(
-    seed: int, device: Memristor, numbers: oracles.Device, on_target: str
+    seed: int, target: Any, device: Memristor, numbers: oracles.Device
 ) -> None:
+    use_target(target)
     program, limits = programs(seed), device.write_limits()
     found, wanted = on_brian(program, device, limits), on_paper(program, numbers, limits)
     for name, values in wanted.items():
@@ -533,6 +540,7 @@ def test_cpp_standalone_knows_subgroups_and_delays(
         bias = np.asarray(delayed.E_settled[:] / joule)
         assert (bias > energy).all()
     finally:
+        brian_device.reinit()
         reset_device()
         set_device("runtime")
 
