@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mstpn import __version__
-from mstpn.synapses.support.command_line import Parser
+from mstpn.synapses.support.command_line import Parser, exit_status
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -75,5 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
         needed = f"mstpn[{extra}]" if extra else error.name
         print(f"mstpn {command}: needs pip install '{needed}': {error}", file=sys.stderr)
         return 2
-    status: int | None = module.main(words[1:])
-    return status
+    status: int | None = None
+
+    def run() -> None:
+        nonlocal status
+        status = module.main(words[1:])
+
+    return exit_status(f"mstpn {command}", run) or status

@@ -30,7 +30,7 @@ from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.brian_target import compiled, use_target
 
-__all__ = ["Played", "Setup", "play"]
+__all__ = ["Played", "Setup", "play", "said_of_game"]
 
 PICTURE_EVERY = 2
 """Decisions per picture of the GIF."""
@@ -209,6 +209,19 @@ class Keeper:
         save_play(self.path, Saved(records, state), self.settings)
 
 
+def said_of_game(agent: BrianAgent, options: argparse.Namespace) -> dict[str, Any]:
+    """What a ledger says of the game that an agent plays, beside its frames."""
+    return {
+        "parameters": held_parameters(agent.network),
+        "step_duration": STEP_DURATION,
+        "attributes": {
+            "seed": str(options.seed),
+            "checkpoint": options.checkpoint.name,
+            "bias_lines": agent.network.parameters.bias_lines,
+        },
+    }
+
+
 def ledger_recorder(
     options: argparse.Namespace, device: Memristor
 ) -> Callable[[BrianAgent, Mapping[str, Any]], AbstractContextManager[FrameRecorder | None]]:
@@ -226,13 +239,7 @@ def ledger_recorder(
         return recorded(
             options.ledger,
             device,
-            parameters=held_parameters(agent.network),
-            step_duration=STEP_DURATION,
-            attributes={
-                "seed": str(options.seed),
-                "checkpoint": options.checkpoint.name,
-                "bias_lines": agent.network.parameters.bias_lines,
-            },
+            **said_of_game(agent, options),
             bias=options.bias.replace("-", " "),
             resume_at=len(state.get("actions", ())) if options.resume else None,
         )

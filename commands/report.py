@@ -24,9 +24,9 @@ from mstpn.analysis.report import tables
 from mstpn.analysis.report.page import make_report
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import add_checkpoint_option
-from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
+from mstpn.commands.playing import said_of_game
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -93,13 +93,7 @@ def play(options: argparse.Namespace, device: Memristor) -> Recording:
         recorded(
             path,
             device,
-            parameters=held_parameters(agent.network),
-            step_duration=STEP_DURATION,
-            attributes={
-                "seed": str(options.seed),
-                "checkpoint": options.checkpoint.name,
-                "bias_lines": agent.network.parameters.bias_lines,
-            },
+            **said_of_game(agent, options),
         ) as recorder,
     ):
         play_game(

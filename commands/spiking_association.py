@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from brian2.units import joule, second, volt
+from scipy.integrate import trapezoid
 from tqdm import tqdm
 
 from mstpn.analysis.pictures.association import RecallRow, draw_association
@@ -24,6 +25,7 @@ from mstpn.network.association import (
     recall,
 )
 from mstpn.network.frames import STEP_DURATION
+from mstpn.synapses import law
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.spiking import TRACE_DURATION
 from mstpn.synapses.support.brian_target import use_target
@@ -48,6 +50,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sequences", type=integer(1), default=60, metavar="N", help="at each voltage (60)"
     )
+    parser.add_argument(
+        "--gamma",
+        type=float,
+        metavar="DF",
+        help="update by a coincidence; the device's largest if absent, 0 for no memory",
+    )
     parser.add_argument("--seed", type=integer(0), default=0, help="of every draw (0)")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
@@ -56,9 +64,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def rows_of(found: Recalled, device: Memristor) -> list[RecallRow]:
+def rows_of(found: Recalled, device: Memristor, gamma: float | None) -> list[RecallRow]:
     """Share of right answers and the theory's, by voltage and delay."""
-    written = device.delta_f_max * np.exp(-float(DT / TRACE_DURATION))
+    rate = device.delta_f_max if gamma is None else gamma
+    limits = device.write_limits()
+    issued = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain")
+    wanted = rate * np.exp(-float(DT / TRACE_DURATION))
+    written = issued(wanted, limits.delta_f_min, limits.delta_f_max, 1.0)
     rows = []
     for v, voltage in enumerate(found.bias_voltage):
         tau = device.time_constant(voltage, STEP_DURATION)
@@ -93,10 +105,12 @@ def table(rows: list[RecallRow], found: Recalled) -> str:
     for v, voltage in enumerate(found.bias_voltage):
         mine = [r for r in rows if r.volt == float(voltage / volt)]
         bias, pulse = (1e9 * float(found.energy[t][v] / joule) for t in ("bias", "pulse"))
+        kept = remembered(mine)
+        price = f"{(bias + pulse) / kept:17.4g}" if kept > 0 else f"{'none is':>17}"
         lines.append(
             f"{mine[0].volt:7.2f} V {1e3 * mine[0].tau_s:6.0f} ms{'':20}"
             + "".join(f"{r.recalled:7.0%}" for r in mine)
-            + f"{bias:13.4g}{pulse:13.3g}{(bias + pulse) / remembered(mine):17.4g}"
+            + f"{bias:13.4g}{pulse:13.3g}{price}"
         )
     return "\n".join(lines)
 
@@ -106,7 +120,7 @@ def remembered(rows: list[RecallRow]) -> float:
     chance = 1 / N_DIGITS
     above = [max(r.expected - chance, 0) / (1 - chance) for r in rows]
     first = rows[0].delay_s * above[0]
-    return N_PAIRS * (first + float(np.trapezoid(above, [r.delay_s for r in rows])))
+    return N_PAIRS * (first + float(trapezoid(above, [r.delay_s for r in rows])))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,9 +135,9 @@ def main(arguments: list[str] | None = None) -> int:
         with tqdm(desc="recalling", total=len(delay), disable=None) as bar:
             found = recall(
                 *(device, STEP_DURATION, options.voltages * volt, delay),
-                *(options.sequences, options.seed, bar.update),
+                *(options.sequences, options.seed, options.gamma, bar.update),
             )
-        rows = rows_of(found, device)
+        rows = rows_of(found, device, options.gamma)
         figure = draw_association(rows, *found.trace, 1 / N_DIGITS)
         with replacing(options.out / "association.png") as partial:
             figure.savefig(partial, format="png")

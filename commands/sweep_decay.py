@@ -28,7 +28,7 @@ from tqdm import tqdm
 from mstpn.analysis.pictures.learning_curves import CurvePoint, draw_learning_curves, thinned
 from mstpn.bridge.training.options import Options, parse_options
 from mstpn.synapses.support.command_line import Parser
-from mstpn.synapses.support.files import atomic_write, write_json
+from mstpn.synapses.support.files import atomic_write, replacing, write_json
 from mstpn.synapses.support.tidy import csv_text
 
 POINTS_PER_AGENT = 400
@@ -202,7 +202,8 @@ def write_results(cells: list[Cell], folder: Path, json_path: Path | None) -> No
     if points:
         figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
         draw_learning_curves(ax, points)
-        figure.savefig(folder / "figure_4b.png", dpi=150)
+        with replacing(folder / "figure_4b.png") as partial:
+            figure.savefig(partial, dpi=150)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,9 +2,7 @@
 
     python examples/ablation.py --games 10 --processes 2 --out ablation.csv
 
-Every game is played on the Brian2 network with one part taken away, shuffled or put back to
-its start. Each finished game is a row of the table at once; the same command again plays only
-what is missing.
+`mstpn ablation` is the same; its options: --help.
 """
 
 import sys

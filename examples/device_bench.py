@@ -2,9 +2,7 @@
 
     python examples/device_bench.py --out bench
 
-Draws Figs. 2a and 2c to 3e of Weilenmann et al., Nature Communications 15 (2024), from
-simulated devices under the protocol of each, and writes them with one page. A device file of
-yours replaces the paper's with --device FILE.
+`mstpn bench` is the same; its options: --help.
 """
 
 import sys

@@ -4,15 +4,7 @@
         --out my_device.toml --figure my_device.png
     python examples/pong_brian.py --device my_device.toml
 
-Needs `pip install 'mstpn[analysis]'`. Any of the three tables will do; what they do not
-determine is kept from the base device. The first line names the columns with their units, of
-any prefix:
-
-    pulses  voltage (V), width (us), and ΔG (nS) or ΔF, energy (pJ), or both
-    decay   bias voltage (V), time (s), conductance (nS), and repeat where traces were repeated
-    power   bias voltage (V), weight S or conductance (nS), power (nW)
-
-Standard errors may stand beside what was measured, as in `ΔG error (nS)`.
+`mstpn fit-device` is the same; its options: --help.
 """
 
 import sys

@@ -2,9 +2,7 @@
 
     python examples/pong_brian.py --games 3 --check-twin --json games.json
 
-The conv front-end runs in torch; the m-STPN layer is a Brian2 network whose synapses
-follow Weilenmann et al., Nature Communications 15 (2024). Every constant of the device is
-in a file of yours if you say --device FILE.
+`mstpn pong` is the same; its options: --help.
 """
 
 import sys

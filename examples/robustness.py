@@ -3,10 +3,7 @@
     python examples/robustness.py --games 4 --out robustness.csv
     python examples/robustness.py --levels delta_f_std=0.1,1 --levels slow_fraction=0.5
 
-Needs `pip install 'mstpn[analysis]'`. Every game is played on the Brian2 network, on devices
-drawn from the game's seed, with one deviation at a time. Each finished game is a row of
-the table at once; the same command again plays only what is missing. None of the levels is
-in Weilenmann et al. (2024): all are assumed, chosen from harmless to ruinous.
+`mstpn robustness` is the same; its options: --help.
 """
 
 import sys

@@ -8,11 +8,7 @@
         --agent "feedback=--no-memory" --agent "neither=--no-feedback --no-memory" \
         --out runs/memory -- --flicker 0.5 --teacher AGENT.safetensors
 
-Needs `pip install 'mstpn[train,analysis]'`. What follows `--` are options of
-`mstpn train`, the same for all agents. Each agent is trained in a folder
-of its own and then plays on the Brian2 network, under the conditions of its training and, where
-these have sticky actions, without them too. The same command again trains and plays only what
-is missing.
+`mstpn train-table` is the same; its options: --help.
 """
 
 import sys

@@ -19,6 +19,7 @@ import numpy as np
 from brian2 import Clock, Network, NeuronGroup, SpikeGeneratorGroup, Synapses, seed
 from brian2.units import Quantity, joule, ms, mvolt, pfarad, second, volt
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 from scipy.special import ndtr
 
 from mstpn.synapses.memristor import Memristor
@@ -83,7 +84,7 @@ def chance_of_recall(short_term: Any, device: Memristor) -> Array:
     u = np.linspace(-8, 8, 2001)
     density = np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
     others = ndtr(u + lift[..., None]) ** (N_DIGITS - 1)
-    return np.asarray(np.trapezoid(density * others, u, axis=-1))
+    return np.asarray(trapezoid(density * others, u, axis=-1))
 
 
 class _Sequences:
@@ -125,6 +126,7 @@ def recall(
     delay: Quantity,
     n_sequences: int,
     random_seed: int = 0,
+    gamma: float | None = None,
     progress: Callable[[], Any] | None = None,
 ) -> Recalled:
     """Tie eight letters to digits and ask for one after each delay, in many sequences at once.
@@ -141,6 +143,8 @@ def recall(
         At each voltage.
     random_seed : int
         Of letters, digits, cues and noise.
+    gamma : float, optional
+        Learning rate of all synapses; the device's largest update if absent.
     progress : callable, optional
         Called after every delay.
     """
@@ -150,7 +154,8 @@ def recall(
     sequences = _Sequences(n_voltages * n_sequences, delay, rng)
     net, digit, synapses = _network(sequences, device, step_duration)
     voltages = np.repeat(np.asarray(bias_voltage / volt), n_sequences * N_LETTERS * N_DIGITS)
-    synapses.Gamma, synapses.V_bias = device.delta_f_max, voltages * volt
+    synapses.Gamma = device.delta_f_max if gamma is None else gamma
+    synapses.V_bias = voltages * volt
     digit.v = NOISE * rng.standard_normal(len(digit))
     firsts = range(0, sequences.n, n_sequences)
     traced = [sequences.synapse(block, k) for block in firsts for k in range(N_PAIRS)]

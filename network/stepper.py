@@ -114,8 +114,7 @@ class Stepper:
     def _loop(self, active: list[Any], last: Mapping[Clock, int]) -> float | None:
         """Run objects until the clocks are at their last step; return the time of a stop."""
         net, arrays = self.network, self._arrays
-        net._clocks, net._clock_variables = set(arrays), arrays
-        clock, now = net._nextclocks()
+        clock, now = self._next()
         while arrays[clock][0][0] < last[clock]:
             net.t_ = arrays[clock][1][0]
             for obj in active:
@@ -127,5 +126,16 @@ class Stepper:
                 t[0] = timestep[0] * dt[0]
             if net._stopped:
                 return float(arrays[clock][1][0])
-            clock, now = net._nextclocks()
+            clock, now = self._next()
         return None
+
+    def _next(self) -> tuple[Clock, set[Clock]]:
+        """The clock that is furthest behind, and all that are at its time."""
+        first = min(self._arrays, key=lambda clock: self._arrays[clock][1][0])
+        _, t, dt = (array[0] for array in self._arrays[first])
+        now = {
+            clock
+            for clock, (_, (other,), (step,)) in self._arrays.items()
+            if other == t or abs(other - t) / min(dt, step) < Clock.epsilon_dt
+        }
+        return first, now

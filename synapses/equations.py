@@ -18,6 +18,7 @@ __all__ = [
     "DECAY",
     "EVENT_DRIVEN",
     "E_UNIT",
+    "G_READ",
     "POSTSYNAPTIC",
     "PRESYNAPTIC",
     "READ",
@@ -150,8 +151,10 @@ SLOW = Equations(f"""
 """Decay with two exponentials: beside those of `EVENT_DRIVEN`, with G and G_integral in place
 of its own. F is then the fast part alone."""
 
+G_READ = f"G_read = {_g('W + F')}"
+"""What is read."""
 READ = code(
-    f"G_read = {_g('W + F')}",
+    G_READ,
     "I_post += V_read*G_read*z_pre",
     "E_read += V_read**2*G_read*t_read*abs(z_pre)",
 )

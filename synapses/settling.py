@@ -8,6 +8,7 @@ are Brian2's own: ``synapses.W = 0.5``, ``synapses.V_bias[3:5] = 0.2*volt``, str
 """
 
 import html
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -110,6 +111,13 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
         if _at_runtime():
             self._n_initialised = len(self)
         self.follow(*(name for name in self._initial if name in self._guards))
+
+    def connect_as(self, how: bool | str | Mapping[str, Any]) -> None:
+        """Connect all to all, by a condition, by options of `connect`, or, if False, not yet."""
+        if how is True:
+            self.connect()
+        elif how is not False:
+            self.connect(**({"condition": how} if isinstance(how, str) else how))
 
     def energy(self) -> dict[str, Quantity]:
         """Energy of all of them so far, by term: pulse, bias, read; exact at any time."""
@@ -259,7 +267,7 @@ def _at_runtime() -> bool:
 
 
 def _assigns(code: str, name: str) -> bool:
-    for line in code.splitlines():
+    for line in re.split(r"[\n;]", code):
         target, found, rest = line.partition("=")
         if found and not rest.startswith("=") and get_identifiers(target.rstrip(" +-*/")) == {name}:
             return True

@@ -34,7 +34,7 @@ from brian2.groups.group import Group
 from brian2.units import Quantity, ms
 
 from mstpn.synapses import law
-from mstpn.synapses.equations import EVENT_DRIVEN, READ, SETTLE, code
+from mstpn.synapses.equations import EVENT_DRIVEN, G_READ, SETTLE, code
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.settling import SettlingSynapses
 from mstpn.synapses.st_hebb import guards_of, namespace_of
@@ -62,8 +62,8 @@ TRACES = Equations("""
 """Beside those of `EVENT_DRIVEN`."""
 
 OVERLAP = Equations("""
-    pre_time : second                                      # last presynaptic spike
-    post_time : second                                     # last postsynaptic spike
+    pre_time : second                                   # last presynaptic spike
+    post_time : second                                  # last postsynaptic spike
 """)
 """Beside those of `EVENT_DRIVEN`."""
 
@@ -93,7 +93,7 @@ OVERLAP_POST = _overlap("post_time", "pre_time")
 """At a postsynaptic spike; of two in one time step the postsynaptic comes after."""
 
 READ_SPIKE = code(
-    READ.strip().splitlines()[0],
+    G_READ,
     "charge = V_read*(G_read - G_offset)*t_read",
     "E_read += V_read**2*G_read*t_read",
 )
@@ -187,10 +187,7 @@ def get_spiking_synapses(
         name=name,
     )
     synapses.memristor = device
-    if connect is True:
-        synapses.connect()
-    elif connect is not False:
-        synapses.connect(**({"condition": connect} if isinstance(connect, str) else connect))
+    synapses.connect_as(connect)
     return synapses
 
 

@@ -251,10 +251,7 @@ def get_synapses(
     if form == "clock-driven":
         synapses.state_updater.when = "end"
     visit_rows(synapses.pre)
-    if connect is True:
-        synapses.connect()
-    elif connect is not False:
-        synapses.connect(**({"condition": connect} if isinstance(connect, str) else connect))
+    synapses.connect_as(connect)
     if deviations is not None:
         synapses.V_half = device.decay_half_voltage + deviations.half_voltage_shift * volt
         synapses.device_gain = deviations.update_gain

@@ -77,6 +77,18 @@ def test_a_missing_extra_is_named(
     )
 
 
+def test_what_no_program_expected_of_a_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_arguments: list[str]) -> None:
+        raise OSError(28, "No space left on device", "results.csv")
+
+    monkeypatch.setattr(scripts.load("sweep_decay"), "main", full)
+    assert main(["sweep-decay"]) == 2
+    said = capsys.readouterr().err
+    assert said == "mstpn sweep-decay: [Errno 28] No space left on device: 'results.csv'\n"
+
+
 def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
     code = (
         "import sys\n"

@@ -1,5 +1,6 @@
 """Where what a program writes goes, and how."""
 
+import argparse
 import json
 import math
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mstpn.synapses.support.command_line import writable
 from mstpn.synapses.support.files import atomic_write, json_text, write_json
 
 
@@ -46,6 +48,18 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     atomic_write(Path(os.devnull), b"content")
     assert Path(os.devnull).is_char_device()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_pipe_is_a_place_to_write_and_nothing_is_tried_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(Path, "touch", lambda *_, **__: pytest.fail("touched a file beside it"))
+    assert writable(str(pipe)) == pipe
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(argparse.ArgumentTypeError, match=r"cannot write .*pipe: Permission denied"):
+        writable(str(pipe))
 
 
 def test_a_terminal_that_lacks_a_letter_shows_another() -> None:

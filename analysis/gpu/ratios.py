@@ -108,7 +108,9 @@ def ratio_figure(
         `ratios` by step, second.
     baselines : mapping of str to Baseline
     """
-    figure = Figure(figsize=(8.0, 1.6 + 0.32 * len(baselines)))
+    marked = [_with_mark(b) for b in baselines.values()]
+    width = 4.5 + 0.085 * max(map(len, marked))  # the panels stay as wide beside longer names
+    figure = Figure(figsize=(width, 1.6 + 0.32 * len(baselines)))
     panels = figure.subplots(1, len(by_step), sharey=True, sharex=True, squeeze=False)[0]
     names = list(baselines)
     for axes, (step, found) in zip(panels, by_step.items(), strict=True):
@@ -120,9 +122,10 @@ def ratio_figure(
             axes.hlines(y, *ends, color=colour, linewidth=1)
             axes.plot(values, y, marker, color=colour, markersize=4, label=policy)
         axes.axvline(1, color="black", linewidth=0.8)
-        axes.set(xscale="log", xlabel="GPU energy / memristor energy")
+        axes.set_xscale("log")
         axes.set_title(f"one step per 1/{round(1 / step)} s (assumed)", fontsize=9)
-    panels[0].set_yticks(range(len(names)), [_with_mark(b) for b in baselines.values()])
+    figure.supxlabel("GPU energy / memristor energy", fontsize="medium")
+    panels[0].set_yticks(range(len(names)), marked)
     panels[0].invert_yaxis()
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(

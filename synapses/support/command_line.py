@@ -1,6 +1,7 @@
 """What the package's programs have in common: argument types, and errors that are one line."""
 
 import argparse
+import errno
 import importlib.util
 import io
 import os
@@ -98,8 +99,12 @@ def _number(text: str) -> float:
 
 
 def writable(text: str) -> Path:
-    """Argument type: a path whose folder takes new files."""
+    """Argument type: a path whose folder takes new files, or a pipe or device that takes bytes."""
     path = Path(text)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        if not os.access(path, os.W_OK):
+            raise argparse.ArgumentTypeError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
+        return path
     probe = path.with_name(f".{path.name}.partial")
     try:
         probe.touch()

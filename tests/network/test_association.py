@@ -49,6 +49,14 @@ def test_without_noise_all_is_recalled_and_every_joule_is_known(
     np.testing.assert_allclose(np.asarray(found.energy["pulse"] / joule), spent, rtol=1e-9)
 
 
+def test_without_plasticity_nothing_is_recalled(device: Memristor) -> None:
+    found = recall(device, STEP, [0.6] * volt, [0.05, 0.1] * second, 60, gamma=0.0)
+    assert not found.trace[1].any()
+    assert not np.any(found.energy["pulse"] / joule)
+    # 120 answers of chance 0.1: five standard errors
+    assert found.right.mean() == pytest.approx(0.1, abs=5 * (0.1 * 0.9 / 120) ** 0.5)
+
+
 def test_the_program_writes_what_it_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -242,6 +242,23 @@ def test_a_voltage_that_a_running_model_changes(
     assert float(synapses.E_bias[0] / joule) == pytest.approx(energy, rel=1e-12)
 
 
+@pytest.mark.parametrize("between", ["\n", "; ", ";"])
+def test_two_assignments_of_one_code_are_both_followed(
+    between: str, device: Memristor, numbers: oracles.Device
+) -> None:
+    pair = Pair(device, 1, 1)
+    synapses = pair.synapses()
+    code = between.join(["W = 0.3", "Gamma = 0.05", "V_bias = 0.4*volt"])
+    pair.net.add(synapses.run_regularly(code, when="before_start"))
+    pair.pre.z_last = pair.post.h = 1
+    pair.run(T)
+    f, energy = held(numbers, [(1, 0.4, 0.3, 0.05)], 0.0)
+    assert synapses.F_now[0] == pytest.approx(f, rel=1e-12)
+    assert float(synapses.E_bias[0] / joule) == pytest.approx(energy, rel=1e-12)
+    spent = numbers.e_pulse * (0.05 / numbers.df_max) ** numbers.energy_exponent
+    assert float(synapses.E_pulse[0] / joule) == pytest.approx(spent, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("assign", "message"),
     [
