@@ -12,6 +12,7 @@ import torch
 from brian2.units import Quantity
 from numpy.typing import NDArray
 
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import Checkpoint, without_feedback
 from mstpn.network.wiring import line_values, per_synapse
@@ -30,7 +31,7 @@ def held_at(checkpoint: Checkpoint, device: Memristor, bias_voltage: Quantity) -
     ValueError
         If the device has no such voltage.
     """
-    return _one_decay(checkpoint, device, float(device.decay(bias_voltage)))
+    return _one_decay(checkpoint, device, float(device.decay(bias_voltage, STEP_DURATION)))
 
 
 def _as_it_is(checkpoint: Checkpoint, _device: Memristor, _seed: int) -> Checkpoint:
@@ -42,11 +43,11 @@ def _no_short_term_memory(checkpoint: Checkpoint, _device: Memristor, _seed: int
 
 
 def _shortest_memory(checkpoint: Checkpoint, device: Memristor, _seed: int) -> Checkpoint:
-    return _one_decay(checkpoint, device, device.decay_min)
+    return _one_decay(checkpoint, device, device.decay_range(STEP_DURATION)[0])
 
 
 def _longest_memory(checkpoint: Checkpoint, device: Memristor, _seed: int) -> Checkpoint:
-    return _one_decay(checkpoint, device, device.decay_max)
+    return _one_decay(checkpoint, device, device.decay_range(STEP_DURATION)[1])
 
 
 def _shuffled(checkpoint: Checkpoint, _device: Memristor, seed: int) -> Checkpoint:
@@ -134,7 +135,7 @@ def _with(checkpoint: Checkpoint, **layer: Array) -> Checkpoint:
 def _one_decay(checkpoint: Checkpoint, device: Memristor, decay: float) -> Checkpoint:
     config = replace(checkpoint.config, bias_lines="array")
     nearest = np.float32(decay)
-    low, high = device.decay_min, device.decay_max
+    low, high = device.decay_range(STEP_DURATION)
     if not low <= nearest <= high:  # rounded out of what the device reaches
         nearest = np.nextafter(nearest, np.float32((low + high) / 2))
     everywhere = np.full_like(checkpoint.tensors["layer.decay"], nearest)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.bridge.pong import N_ACTIONS
 from mstpn.network.brian import MSTPNNetwork
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint, CheckpointError
 from mstpn.network.twin.layer import CycleNoise, State
 from mstpn.synapses.memristor import Memristor
@@ -61,7 +62,10 @@ class BrianAgent:
                 f"n_actions must be {N_ACTIONS} for Pong, got {checkpoint.config.n_actions}"
             )
         self.network = MSTPNNetwork(
-            layer_parameters(checkpoint, device), device, step_duration, nonidealities
+            layer_parameters(checkpoint, device, step_duration),
+            device,
+            step_duration,
+            nonidealities,
         )
         twin = checkpoint.twin(torch.float64)
         self._front_end = twin.front_end
@@ -139,7 +143,7 @@ class TwinAgent:
             if device is None:
                 raise ValueError("device must be given with nonidealities")
             shape = tuple(reversed(self._net.layer.weight.shape))
-            self._net.layer.put_on(nonidealities.draw(shape, device))
+            self._net.layer.put_on(nonidealities.draw(shape, device, STEP_DURATION))
             self._std = nonidealities.delta_f_std
         self.reset()
 

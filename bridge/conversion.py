@@ -7,16 +7,26 @@ from brian2.units import Quantity
 from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint, CheckpointError
 from mstpn.network.wiring import line_values
-from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.memristor import DECAY_ROUNDING, Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["bias_voltages", "conductances", "held_parameters", "layer_parameters", "line_voltages"]
 
 
-def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParameters:
+def layer_parameters(
+    checkpoint: Checkpoint, device: Memristor, step_duration: Quantity = STEP_DURATION
+) -> LayerParameters:
     """The m-STPN layer's parameters in float64, checked against the device.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    device : Memristor
+    step_duration : Quantity, second
+        Network step that Lambda refers to, Pong's if absent.
 
     Raises
     ------
@@ -29,9 +39,8 @@ def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParamete
         checkpoint.tensors[f"layer.{name}"].astype(np.float64)
         for name in ("weight", "decay", "gamma", "bias")
     )
-    rounding = 4 * float(np.finfo(np.float32).eps)
     _check("layer.weight", weight, device.weight_min, device.weight_max, 0.0)
-    _check("layer.decay", decay, device.decay_min, device.decay_max, rounding)
+    _check("layer.decay", decay, *device.decay_range(step_duration), DECAY_ROUNDING)
     config = checkpoint.config
     try:
         return LayerParameters(
@@ -42,11 +51,13 @@ def layer_parameters(checkpoint: Checkpoint, device: Memristor) -> LayerParamete
         raise CheckpointError(f"layer: {error}") from error
 
 
-def line_voltages(checkpoint: Checkpoint, device: Memristor) -> Quantity:
+def line_voltages(
+    checkpoint: Checkpoint, device: Memristor, step_duration: Quantity = STEP_DURATION
+) -> Quantity:
     """Voltage of every bias line, as `mstpn.network.wiring.lines_of` shapes them."""
-    parameters = layer_parameters(checkpoint, device)
+    parameters = layer_parameters(checkpoint, device, step_duration)
     lines = line_values(checkpoint.config.bias_lines, parameters.decay, parameters.n_features)
-    return device.bias_voltage(lines)
+    return device.bias_voltage(lines, step_duration)
 
 
 def conductances(parameters: LayerParameters, device: Memristor) -> Quantity:
@@ -54,9 +65,11 @@ def conductances(parameters: LayerParameters, device: Memristor) -> Quantity:
     return device.conductance(parameters.weight)
 
 
-def bias_voltages(parameters: LayerParameters, device: Memristor) -> Quantity:
+def bias_voltages(
+    parameters: LayerParameters, device: Memristor, step_duration: Quantity = STEP_DURATION
+) -> Quantity:
     """Voltage held between pulses on every synapse, (N, M)."""
-    return device.bias_voltage(parameters.decay)
+    return device.bias_voltage(parameters.decay, step_duration)
 
 
 def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
@@ -75,7 +88,7 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
     if network.nonidealities is not None:
         raise ValueError("the devices must be ideal for a ledger of every synapse")
     synapses, n = network.synapses, network.parameters.n_hidden
-    decay = network.device.decay(synapses.V_bias[:])
+    decay = network.device.decay(synapses.V_bias[:], network.clock.dt)
     arrays = {
         name: np.array(value, dtype=np.float64).reshape(-1, n)
         for name, value in (

@@ -86,7 +86,9 @@ def answer_sequences(
     """
     net = _twin(checkpoint)
     logits, twin_h = net(symbols)
-    network = MSTPNNetwork(layer_parameters(checkpoint, device), device, step_duration)
+    network = MSTPNNetwork(
+        layer_parameters(checkpoint, device, step_duration), device, step_duration
+    )
     found = []
     for sequence in symbols.T:
         found.append(_answer(network, net, sequence))

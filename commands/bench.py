@@ -13,7 +13,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mstpn.analysis.device.bench_report import N_MEASUREMENTS, BenchReport, measure
-from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.support.command_line import Parser, exit_status, integer
@@ -53,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         device = Memristor.from_file(options.device)
         use_target("numpy")  # a few devices are not worth a compiler's time
         with tqdm(desc="measuring", total=N_MEASUREMENTS, disable=None) as bar:
-            report = measure(device, STEP_DURATION, seed=options.seed, progress=bar.update)
+            report = measure(device, seed=options.seed, progress=bar.update)
         write(report, options.out, options.json)
 
     return exit_status("mstpn bench", work)

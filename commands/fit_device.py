@@ -31,7 +31,6 @@ from mstpn.analysis.device.measurements import (
     Table,
     read_measurements,
 )
-from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import DEFAULT_DEVICE
 from mstpn.synapses.support.command_line import Parser, exit_status
 from mstpn.synapses.support.files import replacing, write_json
@@ -52,11 +51,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="device file")
     parser.add_argument("--figure", type=Path, metavar="PNG", help="data, fits and residuals")
     parser.add_argument(
-        "--step-duration",
+        "--decay-duration",
         type=float,
-        default=float(STEP_DURATION / second),
         metavar="S",
-        help="network step that Lambda refers to (default: one decision in Pong, %(default).4g)",
+        help="time that Lambda shall refer to (default: the base device's)",
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="the numbers for a program")
     options = parser.parse_args(arguments)
@@ -93,7 +91,9 @@ def main(arguments: list[str] | None = None) -> int:
             pulses=read(options.pulses, PULSES),
             decay=read(options.decay, DECAY),
             power=read(options.power, BIAS_POWER),
-            step_duration=options.step_duration * second,
+            decay_duration=None
+            if options.decay_duration is None
+            else options.decay_duration * second,
         )
         write(fit, options)
         print(summary(fit))

@@ -24,7 +24,6 @@ from mstpn.network.association import (
     chance_of_recall,
     recall,
 )
-from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses import law
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.spiking import TRACE_DURATION
@@ -73,7 +72,7 @@ def rows_of(found: Recalled, device: Memristor, gamma: float | None) -> list[Rec
     written = issued(wanted, limits.delta_f_min, limits.delta_f_max, 1.0)
     rows = []
     for v, voltage in enumerate(found.bias_voltage):
-        tau = device.time_constant(voltage, STEP_DURATION)
+        tau = device.time_constant(voltage)
         for k, delay in enumerate(found.delay):
             age = found.age[v, k]
             expected = chance_of_recall(written * np.exp(-np.asarray(age / tau)), device)
@@ -134,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
         delay = np.geomspace(0.05, 5, 9) * second
         with tqdm(desc="recalling", total=len(delay), disable=None) as bar:
             found = recall(
-                *(device, STEP_DURATION, options.voltages * volt, delay),
+                *(device, options.voltages * volt, delay),
                 *(options.sequences, options.seed, options.gamma, bar.update),
             )
         rows = rows_of(found, device, options.gamma)

@@ -121,7 +121,6 @@ class _Sequences:
 
 def recall(
     device: Memristor,
-    step_duration: Quantity,
     bias_voltage: Quantity,
     delay: Quantity,
     n_sequences: int,
@@ -134,8 +133,6 @@ def recall(
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
-        To which the device's Lambda refers.
     bias_voltage : Quantity, volt, (V,)
     delay : Quantity, second, (D,)
         Rising.
@@ -152,7 +149,7 @@ def recall(
     seed(random_seed)
     n_voltages = len(bias_voltage)
     sequences = _Sequences(n_voltages * n_sequences, delay, rng)
-    net, digit, synapses = _network(sequences, device, step_duration)
+    net, digit, synapses = _network(sequences, device)
     voltages = np.repeat(np.asarray(bias_voltage / volt), n_sequences * N_LETTERS * N_DIGITS)
     synapses.Gamma = device.delta_f_max if gamma is None else gamma
     synapses.V_bias = voltages * volt
@@ -191,9 +188,7 @@ def recall(
     )
 
 
-def _network(
-    sequences: _Sequences, device: Memristor, step_duration: Quantity
-) -> tuple[Network, NeuronGroup, Synapses]:
+def _network(sequences: _Sequences, device: Memristor) -> tuple[Network, NeuronGroup, Synapses]:
     clock, n = Clock(DT, name="association_clock*"), sequences.n
     letter, teacher = (
         SpikeGeneratorGroup(n * size, *spikes, clock=clock, name=f"{name}*")
@@ -222,7 +217,7 @@ def _network(
     taught.connect(j="i")
     place, block = np.arange(N_LETTERS * N_DIGITS), sequences.block[:, None]
     synapses = get_spiking_synapses(
-        *(letter, digit, device, step_duration),
+        *(letter, digit, device),
         effect="v_post += charge/C_m",
         namespace={"C_m": CAPACITY},
         limits=device.write_limits(),

@@ -23,7 +23,7 @@ from mstpn.network.normalisation import check_normalisation, normalise
 from mstpn.network.stepper import Stepper
 from mstpn.network.wiring import check_bias_lines, check_one_decay_per_line, n_features_of
 from mstpn.synapses import st_hebb
-from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.memristor import DECAY_ROUNDING, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.state import check_state
 from mstpn.synapses.write_limits import WriteLimits
@@ -92,8 +92,7 @@ class LayerParameters:
         for name in ("weight", "decay", "gamma", "bias"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} must be finite, got NaN or infinity")
-        rounding = 4 * float(np.finfo(np.float32).eps)
-        check_one_decay_per_line(self.bias_lines, self.decay, self.n_features, rounding)
+        check_one_decay_per_line(self.bias_lines, self.decay, self.n_features, DECAY_ROUNDING)
         limits = self.limits
         if (
             limits
@@ -123,7 +122,7 @@ class MSTPNNetwork:
     parameters : LayerParameters
     device : Memristor
     step_duration : Quantity, second
-        Simulated time of one step.
+        Simulated time of one step, to which the parameters' Lambda refers.
     nonidealities : Nonidealities, optional
         Devices that differ from the ideal one, drawn from its seed. The parameters are what
         is programmed; W and Lambda follow from them and the devices.
@@ -141,7 +140,7 @@ class MSTPNNetwork:
     Raises
     ------
     ValueError
-        If a weight or Lambda is outside the device's range.
+        If a weight or Lambda is outside the device's range at this step.
     """
 
     def __init__(
@@ -159,14 +158,12 @@ class MSTPNNetwork:
         weight = parameters.weight.T.ravel()
         deviations = None
         if spread is not None:
-            deviations = spread.draw(weight.shape, device)
+            deviations = spread.draw(weight.shape, device, step_duration)
             weight = deviations.weight(weight)
         self.clock = Clock(step_duration, name="frame_clock*")
         n_pre = parameters.weight.shape[1]
         self.constants = shared = (
-            st_hebb.get_shared_constants(device, step_duration, parameters.limits)
-            if sweepable
-            else None
+            st_hebb.get_shared_constants(device, parameters.limits) if sweepable else None
         )
         self.presynaptic = st_hebb.get_presynaptic(
             n_pre, device, step_duration, clock=self.clock, shared=shared
@@ -176,7 +173,7 @@ class MSTPNNetwork:
             NEURON,
             method="exact",
             clock=self.clock,
-            namespace=st_hebb.constants(device, step_duration),
+            namespace=st_hebb.constants(device),
             name="neurons*",
         )
         if shared is not None:
@@ -187,7 +184,6 @@ class MSTPNNetwork:
             self.presynaptic,
             self.neurons,
             device,
-            step_duration,
             limits=parameters.limits,
             deviations=deviations,
             delta_f_std=spread.delta_f_std if spread is not None else 0.0,
@@ -199,7 +195,7 @@ class MSTPNNetwork:
         st_hebb.apply_bias(
             self.synapses,
             device,
-            bias_voltage=device.bias_voltage(parameters.decay.T.ravel()),
+            bias_voltage=device.bias_voltage(parameters.decay.T.ravel(), step_duration),
             weight=weight,
             gamma=parameters.gamma.T.ravel(),
         )

@@ -142,7 +142,7 @@ class Replay:
 
     def check(self, device: Memristor) -> None:
         """Raise ValueError if what is programmed is outside the range of another device."""
-        device.decay(self.device.bias_voltage(self.parameters.decay))
+        device.decay(self.device.bias_voltage(self.parameters.decay, self.step_duration))
         st_hebb.check_weight(self.parameters.weight, device)
 
     def run(self, device: Memristor | None = None) -> Replayed:
@@ -169,8 +169,8 @@ class Replay:
         return Replayed(np.array(self._h.h).T, energy, worst_case)
 
     def _run_args(self, device: Memristor) -> dict[Any, Any]:
-        limits, step = self.parameters.limits, self.step_duration
-        built, wanted = (st_hebb.constants(d, step, limits) for d in (self.device, device))
+        limits = self.parameters.limits
+        built, wanted = (st_hebb.constants(d, limits) for d in (self.device, device))
         changed = {n: v for n, v in wanted.items() if float(v) != float(built[n])}
         return {getattr(self._network.constants, name): v for name, v in changed.items()}
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from brian2 import Equations, NeuronGroup
 from brian2.groups.group import Group
-from brian2.units import Quantity
 
 from mstpn.synapses import law
 from mstpn.synapses.memristor import Memristor
@@ -27,6 +26,7 @@ __all__ = [
     "SETTLE_SLOW",
     "SLOW",
     "SPREAD",
+    "SPREAD_SPIKES",
     "SWEEPABLE",
     "TAU",
     "WRITE",
@@ -62,8 +62,8 @@ def code(*lines: str) -> str:
     return "".join(f"\n    {line}" for line in each) + "\n"
 
 
-TAU = f"T_step/({law.DECAY_RATE})"
-"""Time constant of F under V_bias: Lambda = exp(-T_step/tau) is the sigmoid of Fig. 3e."""
+TAU = f"T_decay/({law.DECAY_RATE})"
+"""Time constant of F under V_bias: Lambda = exp(-T_decay/tau) is the sigmoid of Fig. 3e."""
 DECAY = Equations(f"tau = {TAU} : second (constant over dt)")
 """`TAU` where V_bias may change at every step."""
 
@@ -129,14 +129,18 @@ WRITE_LIMITED = code(
 """The same pulse within a device's limits: none that is too small, none above dF_max, and
 W + F within its window. What is issued is paid for, also where F cannot move any more."""
 
-SPREAD = Equations("""
+_SPREAD = """
     V_half : volt                                       # of this device
     device_gain : 1                                     # of its updates
-    pulse_gain = device_gain*clip(1 + dF_std*cycle_noise(noise_key, t_in_timesteps - 1,
+    pulse_gain = device_gain*clip(1 + dF_std*cycle_noise(noise_key, {step},
                                                          i*N_post + j), 0, inf) : 1
     noise_key : integer (shared)                        # seed of the noise of this game
-""")
-"""What a synapse has beside the ideal ones if devices differ: see `nonidealities`."""
+"""
+SPREAD = Equations(_SPREAD.format(step="t_in_timesteps - 1"))
+"""What a synapse has beside the ideal ones if devices differ, see `nonidealities`: the pulse is
+that of the step before."""
+SPREAD_SPIKES = Equations(_SPREAD.format(step="t_in_timesteps"))
+"""The same where pulses are of spikes."""
 
 SLOW = Equations(f"""
     tau_slow = slow_tau_ratio*tau : second
@@ -193,7 +197,7 @@ SWEEPABLE = Equations("""
     E_0 : joule (shared, constant)
     dF_0 : 1 (shared, constant)
     energy_exponent : 1 (shared, constant)
-    T_step : second (shared, constant)
+    T_decay : second (shared, constant)
     dF_min : 1 (shared, constant)
     dF_max : 1 (shared, constant)
     S_min : 1 (shared, constant)
@@ -218,16 +222,12 @@ E_UNIT = law.put(law.ENERGY_OF_UPDATE, dF="Gamma")
 """E_unit, as of Gamma."""
 
 
-def constants(
-    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
-) -> dict[str, Any]:
+def constants(device: Memristor, limits: WriteLimits | None = None) -> dict[str, Any]:
     """Namespace of the equations.
 
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
-        Time of one network step, to which Lambda refers.
     limits : WriteLimits, optional
         Those of `WRITE_LIMITED`.
     """
@@ -242,7 +242,7 @@ def constants(
         "E_0": device.pulse_energy,
         "dF_0": device.delta_f_max,
         "energy_exponent": device.energy_exponent,
-        "T_step": step_duration,
+        "T_decay": device.decay_duration,
         "dF_min": limits.delta_f_min,
         "dF_max": limits.delta_f_max,
         "S_min": limits.total_min,
@@ -252,9 +252,7 @@ def constants(
     }
 
 
-def get_shared_constants(
-    device: Memristor, step_duration: Quantity, limits: WriteLimits | None = None
-) -> NeuronGroup:
+def get_shared_constants(device: Memristor, limits: WriteLimits | None = None) -> NeuronGroup:
     """One group that holds `constants` as variables, so that compiled code can run with others.
 
     As literals, which they are otherwise, they cost nothing to read and are compiled in.
@@ -262,12 +260,11 @@ def get_shared_constants(
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
     limits : WriteLimits, optional
         Those of `constants`.
     """
     group = NeuronGroup(1, SWEEPABLE, method="exact", namespace={}, name="constants*")
-    for name, value in constants(device, step_duration, limits).items():
+    for name, value in constants(device, limits).items():
         setattr(group, name, value)
     return group
 

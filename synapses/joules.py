@@ -38,6 +38,8 @@ class Charges(NamedTuple):
         p.
     half_voltage, slope_voltage, voltage_min, voltage_max : Quantity, volt
         Of Lambda as a function of the bias voltage.
+    decay_duration : Quantity, second
+        That this Lambda refers to.
     """
 
     offset: Any
@@ -51,6 +53,7 @@ class Charges(NamedTuple):
     slope_voltage: Any
     voltage_min: Any
     voltage_max: Any
+    decay_duration: Any
 
     @classmethod
     def of(cls, device: Memristor, step_duration: Quantity) -> "Charges":
@@ -67,6 +70,7 @@ class Charges(NamedTuple):
             slope_voltage=device.decay_slope_voltage,
             voltage_min=device.bias_voltage_min,
             voltage_max=device.bias_voltage_max,
+            decay_duration=device.decay_duration,
         )
 
     def bare(self) -> "Charges":
@@ -78,8 +82,10 @@ class Charges(NamedTuple):
         return law.function(law.CONDUCTANCE, "S, G_offset, kappa")(weight, self.offset, self.kappa)
 
     def bias_voltage(self, decay: Any, library: str = "numpy") -> Any:
-        """Voltage to hold for a Lambda, before the device's range ends it."""
+        """Voltage to hold for a Lambda per step, before the device's range ends it."""
+        over = law.function(law.OVER, "Lambda, duration, decay_duration", library)
         voltage = law.function(law.BIAS_VOLTAGE, "Lambda, V_half, V_slope", library)
+        decay = over(decay, self.decay_duration, self.step_duration)
         return voltage(decay, self.half_voltage, self.slope_voltage)
 
     def pulse(self, sizes: Any) -> Any:

@@ -35,6 +35,7 @@ __all__ = [
     "ENERGY_OF_UPDATE",
     "ISSUE",
     "LIBRARIES",
+    "OVER",
     "SIZE_OF_UPDATE",
     "UPDATE",
     "UPDATE_RATE",
@@ -57,11 +58,14 @@ CONDUCTANCE = "G_offset + kappa*S"
 """At total weight S = W + F."""
 
 DECAY = "1/(1 + exp((V_half - V_bias)/V_slope))"
-"""Lambda, the share of F that is left after a network step (Fig. 3e)."""
+"""Lambda, the share of F that is left after the device's `decay_duration` (Fig. 3e)."""
 DECAY_RATE = "log(1 + exp((V_half - V_bias)/V_slope))"
-"""ln(1/Lambda): network steps per time constant, inverted."""
+"""ln(1/Lambda): `decay_duration` over the time constant."""
 BIAS_VOLTAGE = "V_half + V_slope*log(Lambda/(1 - Lambda))"
 """To hold for a Lambda."""
+OVER = "Lambda**(duration/decay_duration)"
+"""Share of F that is left after a duration, of a Lambda; with the durations exchanged, the Lambda
+of a share."""
 
 AMPLITUDE = "abs(V)/V_0"
 """Of a pulse, in units of the reference pulse; what the powers are taken of."""
@@ -169,5 +173,5 @@ def function(law: str, arguments: str, library: str = "numpy") -> Callable[..., 
 
 def digest() -> str:
     """What tells these laws from others."""
-    texts = (ISSUE, WINDOW, CHARGE, DECAY, DECAY_RATE, BIAS_VOLTAGE, UPDATE, ENERGY)
+    texts = (ISSUE, WINDOW, CHARGE, DECAY, DECAY_RATE, BIAS_VOLTAGE, OVER, UPDATE, ENERGY)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The SrTiO3 memristor as a synapse: conductance, pulses, decay, energies.
 
-With total weight S = W + F and network step T::
+With total weight S = W + F and T the device's `decay_duration`::
 
     G           = G_offset + kappa S,                    G_offset = P_bias / V_bias,max^2
     Lambda      = 1 / (1 + exp(-(V_bias - V_half) / V_slope)),  tau = T / ln(1 / Lambda)
@@ -42,6 +42,7 @@ DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
 _LARGEST_DEPTH = 8
 _SMALLEST, _LARGEST = 1e-24, 1e6  # what no device is beyond; products stay finite between
 _VOLTAGE_ROUNDING = 1e-9
+DECAY_ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """volt; what float32 rounding of Lambda may put a bias voltage outside its range."""
 
 
@@ -87,6 +88,7 @@ class Memristor:
     bias_voltage_max: Quantity = field(metadata={"unit": "volt"})
     decay_min: float = field(metadata={"unit": "1"})
     decay_max: float = field(metadata={"unit": "1"})
+    decay_duration: Quantity = field(metadata={"unit": "second"})
     decay_half_voltage: Quantity = field(metadata={"unit": "volt"})
     decay_slope_voltage: Quantity = field(metadata={"unit": "volt"})
     pulse_voltage_min: Quantity = field(metadata={"unit": "volt"})
@@ -250,8 +252,14 @@ class Memristor:
         """Conductance at total weight W + F."""
         return _conductance(weight, self.offset_conductance, self.weight_conductance)
 
-    def decay(self, bias_voltage: Quantity) -> Any:
-        """Lambda, the share of F left after one network step under a bias (Fig. 3e).
+    def decay(self, bias_voltage: Quantity, duration: Quantity | None = None) -> Any:
+        """Lambda, the share of F that is left after a duration under a bias (Fig. 3e).
+
+        Parameters
+        ----------
+        bias_voltage : Quantity, volt
+        duration : Quantity, second, optional
+            One network step; `decay_duration` if absent.
 
         Raises
         ------
@@ -265,30 +273,54 @@ class Memristor:
             self.bias_voltage_max,
             _VOLTAGE_ROUNDING * allunits.volt,
         )
-        return self._decay(bias_voltage)
+        return self._over(self._decay(bias_voltage), duration)
+
+    def decay_range(self, duration: Quantity | None = None) -> tuple[float, float]:
+        """Smallest and largest Lambda over a duration, as for `decay`."""
+        return self._over(self.decay_min, duration), self._over(self.decay_max, duration)
+
+    def _over(self, decay: Any, duration: Quantity | None) -> Any:
+        if duration is None:
+            return decay
+        _check_duration(duration)
+        return _over(decay, float(duration), float(self.decay_duration))
 
     def _decay(self, bias_voltage: Quantity) -> Any:
         return _decay(bias_voltage, self.decay_half_voltage, self.decay_slope_voltage)
 
-    def bias_voltage(self, decay: Any) -> Quantity:
-        """Voltage to hold between pulses for a given Lambda per network step.
+    def bias_voltage(self, decay: Any, duration: Quantity | None = None) -> Quantity:
+        """Voltage to hold between pulses for a given Lambda.
+
+        Parameters
+        ----------
+        decay : float or ndarray
+            Share of F that is left after a duration.
+        duration : Quantity, second, optional
+            One network step; `decay_duration` if absent.
 
         Raises
         ------
         ValueError
-            If Lambda lies outside [`decay_min`, `decay_max`] by more than float32 rounding.
+            If Lambda lies outside `decay_range` by more than float32 rounding.
         """
-        rounding = 4 * float(np.finfo(np.float32).eps)
-        _check_range("decay", decay, self.decay_min, self.decay_max, rounding)
+        _check_range("decay", decay, *self.decay_range(duration), DECAY_ROUNDING)
         decay = np.asarray(decay, dtype=float)
+        if duration is not None:
+            decay = _over(decay, float(self.decay_duration), float(duration))
         with np.errstate(divide="ignore"):  # decay 0 is clipped to the smallest voltage
             voltage = _bias_voltage(decay, self.decay_half_voltage, self.decay_slope_voltage)
         return np.clip(voltage, self.bias_voltage_min, self.bias_voltage_max)
 
-    def time_constant(self, bias_voltage: Quantity, step_duration: Quantity) -> Quantity:
-        """Decay time constant of F under a bias, tau = T / ln(1 / Lambda)."""
+    def time_constant(self, bias_voltage: Quantity) -> Quantity:
+        """Decay time constant of F under a bias, tau = `decay_duration` / ln(1 / Lambda).
+
+        Raises
+        ------
+        ValueError
+            As `decay`.
+        """
         self.decay(bias_voltage)
-        return step_duration / _rate(
+        return self.decay_duration / _rate(
             bias_voltage, self.decay_half_voltage, self.decay_slope_voltage
         )
 
@@ -358,12 +390,16 @@ _UNITS: dict[str, Any] = {
     "joule": allunits.joule,
 }
 _SIGMOID = ("decay_half_voltage", "decay_slope_voltage")
-_MAY_BE_ZERO_OR_NEGATIVE = ("bias_voltage_min", "decay_min", "conductance_min")
+_MAY_BE_ZERO_OR_NEGATIVE = (
+    *("bias_voltage_min", "decay_half_voltage"),
+    *("decay_min", "conductance_min"),
+)
 
 
 _conductance = law.function(law.CONDUCTANCE, "S, G_offset, kappa")
 _bias_voltage = law.function(law.BIAS_VOLTAGE, "Lambda, V_half, V_slope")
 _rate = law.function(law.DECAY_RATE, "V_bias, V_half, V_slope")
+_over = law.function(law.OVER, "Lambda, duration, decay_duration")
 _update = law.function(law.UPDATE, "V, w, V_0, w_0, dF_0, m")
 _energy = law.function(law.ENERGY, "V, w, V_0, w_0, E_0, n")
 _voltage = law.function(law.VOLTAGE, "amplitude, V_0")
@@ -437,6 +473,12 @@ def _parse(content: dict[str, Any]) -> dict[str, Any]:
         constants[name] = Constant(entry["provenance"], str(entry["source"]))
     parsed["constants"] = Sources(constants)
     return parsed
+
+
+def _check_duration(duration: Quantity) -> None:
+    fail_for_dimension_mismatch(duration, allunits.second, "duration must be in second")
+    if not 0 < float(duration) < math.inf:
+        raise ValueError(f"duration must be positive, got {duration}")
 
 
 def _check_range(name: str, value: Any, low: Any, high: Any, rounding: Any) -> None:

@@ -70,6 +70,8 @@ class Deviations(NamedTuple):
         Share s of every dF that goes into F_slow.
     slow_tau_ratio : float
         r, by which F_slow decays more slowly.
+    step_ratio : float
+        Network step over the device's `decay_duration`.
     """
 
     weight_scale: Any
@@ -81,6 +83,7 @@ class Deviations(NamedTuple):
     update_gain: Any
     slow_fraction: float
     slow_tau_ratio: float
+    step_ratio: float
 
     def weight(self, programmed: Any) -> Any:
         """W as the devices hold it."""
@@ -88,11 +91,13 @@ class Deviations(NamedTuple):
         return shifted.clip(self.weight_min, self.weight_max)
 
     def decay(self, intended: Any) -> Any:
-        """Lambda of the devices under the voltages that would give `intended` ideally."""
+        """Lambda per step of the devices under the voltages that would give `intended` ideally."""
         library = "numpy" if isinstance(intended, np.ndarray | float) else "torch"
         reduced = law.function(law.BIAS_VOLTAGE, "Lambda, V_half, V_slope", library)
         decay = law.function(law.DECAY, "V_bias, V_half, V_slope", library)
-        return decay(reduced(intended.clip(SMALLEST_DECAY), 0, 1), self.reduced_shift, 1)
+        over = law.function(law.OVER, "Lambda, duration, decay_duration", library)
+        ideal = over(intended.clip(SMALLEST_DECAY), 1.0, self.step_ratio)
+        return over(decay(reduced(ideal, 0, 1), self.reduced_shift, 1), self.step_ratio, 1.0)
 
     def slow_decay(self, decay: Any) -> Any:
         """Lambda of F_slow where F decays with `decay`, of the devices."""
@@ -214,7 +219,9 @@ class Nonidealities:
             )
         )
 
-    def draw(self, shape: tuple[int, ...], device: Memristor) -> Deviations:
+    def draw(
+        self, shape: tuple[int, ...], device: Memristor, step_duration: Quantity | None = None
+    ) -> Deviations:
         """Devices of these deviations; the same seed gives the same devices.
 
         Parameters
@@ -223,6 +230,8 @@ class Nonidealities:
             Of the array of devices.
         device : Memristor
             The ideal one.
+        step_duration : Quantity, second, optional
+            Network step that Lambda refers to; the device's `decay_duration` if absent.
 
         Returns
         -------
@@ -246,6 +255,7 @@ class Nonidealities:
             update_gain=np.where(stuck, 0, np.maximum(1 + self.delta_f_dtod * gain, 0)),
             slow_fraction=self.slow_fraction,
             slow_tau_ratio=self.slow_tau_ratio,
+            step_ratio=float((step_duration or device.decay_duration) / device.decay_duration),
         )
 
 

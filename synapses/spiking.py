@@ -29,15 +29,17 @@ package's choice, the first as Rodriguez, Guo and Moraitis, ICML 2022, without t
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
 from brian2 import Equations
 from brian2.groups.group import Group
 from brian2.units import Quantity, ms
 
 from mstpn.synapses import law
-from mstpn.synapses.equations import EVENT_DRIVEN, G_READ, SETTLE, code
+from mstpn.synapses.equations import EVENT_DRIVEN, G_READ, SETTLE, SPREAD_SPIKES, code
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.settling import SettlingSynapses
-from mstpn.synapses.st_hebb import guards_of, namespace_of
+from mstpn.synapses.nonidealities import Deviations
+from mstpn.synapses.settling import Guard, SettlingSynapses
+from mstpn.synapses.st_hebb import guards_of, initial_of, namespace_of, put_on
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -104,7 +106,6 @@ def get_spiking_synapses(
     presynaptic: Group,
     postsynaptic: Group,
     device: Memristor,
-    step_duration: Quantity,
     *,
     rule: Literal["traces", "overlap"] = "traces",
     effect: str = "",
@@ -112,6 +113,8 @@ def get_spiking_synapses(
     connect: bool | str | Mapping[str, Any] = True,
     delay: Quantity | None = None,
     limits: WriteLimits | None = None,
+    deviations: Deviations | None = None,
+    delta_f_std: float = 0.0,
     namespace: Mapping[str, Any] | None = None,
     name: str = "synapses*",
 ) -> SettlingSynapses:
@@ -125,10 +128,8 @@ def get_spiking_synapses(
     presynaptic, postsynaptic : Group
         Whatever spikes: `NeuronGroup`, `PoissonGroup`, `SpikeGeneratorGroup`, or subgroups.
     device : Memristor
-    step_duration : Quantity, second
-        To which the device's Lambda refers.
     rule : {"traces", "overlap"}
-        With *overlap* all pulses are the device's own: Gamma and limits of size play no part.
+        With *overlap* all pulses are the device's own: Gamma is refused.
     effect : str
         What a presynaptic spike does to the postsynaptic side, from its `charge`, such as
         ``"v_post += charge/C_m"``; nothing if empty.
@@ -137,7 +138,12 @@ def get_spiking_synapses(
     connect, delay
         As for `mstpn.synapses.st_hebb.get_synapses`; the delay is the presynaptic one.
     limits : WriteLimits, optional
-        Of the device; none if absent, but with *overlap*, which is the device's window always.
+        Of the device; none if absent. With *overlap* they are the device's window, and no others
+        are taken.
+    deviations : Deviations, optional
+        Of each device, in the order of the synapses.
+    delta_f_std : float
+        Spread of dF from pulse to pulse, with `deviations`: the noise of a synapse in a time step.
     namespace : mapping, optional
         What `effect` needs.
     name : str
@@ -145,8 +151,9 @@ def get_spiking_synapses(
     Raises
     ------
     ValueError
-        If there is no such rule, the trace's duration is not positive, or the sides have clocks of
-        different steps.
+        If there is no such rule, the trace's duration is not positive, the sides have clocks of
+        different steps, *overlap* is given limits, or the deviations a slow part or no synapses
+        to be of.
     """
     if rule not in _RULES:
         raise ValueError(f"rule must be one of {', '.join(_RULES)}, got {rule!r}")
@@ -157,26 +164,31 @@ def get_spiking_synapses(
             f"both sides must spike in steps of one length, got {presynaptic.clock.dt} and "
             f"{postsynaptic.clock.dt}"
         )
+    if deviations is not None and (connect is False or deviations.slow_fraction > 0):
+        raise ValueError("deviations must be without slow_fraction, and connect not False")
     equations, on_pre, on_post = _RULES[rule]
+    guards = guards_of(device, "event-driven", deviations is not None, False)
     if rule == "overlap":
+        if limits is not None:
+            raise ValueError("limits must be absent with overlap, whose pulses are the device's")
         limits = device.write_limits(smallest=False, largest=False)
-    guards = guards_of(device, "event-driven", False, False)
+        guards["Gamma"] = Guard(_no_gamma)
     half = device.pulse_voltage / 2
     synapses = SettlingSynapses(
         presynaptic,
         postsynaptic,
-        EVENT_DRIVEN + equations,
+        EVENT_DRIVEN + equations + (SPREAD_SPIKES if deviations is not None else Equations("")),
         settle=SETTLE,
         start=("lastupdate", "t_settled"),
         guards=guards,
-        initial={"V_bias": device.bias_voltage_min}
+        initial=initial_of(device, deviations)
         | {name: -1e6 * device.pulse_width for name in equations.names if name in OVERLAP},
         on_pre=on_pre + READ_SPIKE + code(*effect.strip().splitlines()),
         on_post=on_post,
         delay=delay,
         method="exact",
         clock=presynaptic.clock,
-        namespace=namespace_of(device, step_duration, limits, None, 0.0)
+        namespace=namespace_of(device, limits, deviations, delta_f_std)
         | {
             "tau_trace": trace_duration,
             "w_0": device.pulse_width,
@@ -188,7 +200,14 @@ def get_spiking_synapses(
     )
     synapses.memristor = device
     synapses.connect_as(connect)
+    if deviations is not None:
+        put_on(synapses, deviations, device)
     return synapses
+
+
+def _no_gamma(values: Any) -> None:
+    if np.any(np.asarray(values)):
+        raise ValueError("Gamma must be 0 with overlap: the pulses are the device's own")
 
 
 _RULES = {

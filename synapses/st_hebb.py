@@ -108,8 +108,7 @@ def get_presynaptic(
     device : Memristor
     step_duration : Quantity, second
     clock : Clock, optional
-        One of their own, of this step, if absent. A clock of another step serves devices that are
-        driven faster or slower than the step that Lambda refers to.
+        One of their own, of this step, if absent.
     shared : NeuronGroup, optional
         From `get_shared_constants`.
     name : str
@@ -120,7 +119,7 @@ def get_presynaptic(
         events={"active": "z != 0", "driven": "z != 0 or z_last != 0"},
         method="exact",
         clock=clock or Clock(step_duration, name="step_clock*"),
-        namespace=constants(device, step_duration),
+        namespace=constants(device),
         name=name,
     )
     group.subexpression_updater.when = "before_synapses"
@@ -153,7 +152,7 @@ def get_postsynaptic(
         POSTSYNAPTIC,
         method="exact",
         clock=clock or Clock(step_duration, name="step_clock*"),
-        namespace=constants(device, step_duration),
+        namespace=constants(device),
         name=name,
     )
     group.subexpression_updater.when = "before_synapses"
@@ -165,7 +164,6 @@ def get_synapses(
     presynaptic: NeuronGroup,
     postsynaptic: NeuronGroup,
     device: Memristor,
-    step_duration: Quantity,
     *,
     form: Literal["event-driven", "clock-driven"] = "event-driven",
     connect: bool | str | Mapping[str, Any] = True,
@@ -191,8 +189,6 @@ def get_synapses(
         `h_power = abs(h)**energy_exponent : 1` and `I : amp`, to which reads are added;
         `get_postsynaptic` makes one.
     device : Memristor
-    step_duration : Quantity, second
-        That of the presynaptic units.
     form : {"event-driven", "clock-driven"}
     connect : bool, str or mapping
         All to all, ordered by presynaptic unit; a condition; options of `Synapses.connect`; or
@@ -216,11 +212,10 @@ def get_synapses(
     Raises
     ------
     ValueError
-        If a group lacks what the synapses need, the step is another one, a clock-driven synapse
-        is to decay with two exponentials, or devices that deviate are to be connected later.
+        If a group lacks what the synapses need, a clock-driven synapse is to decay with two
+        exponentials, or devices that deviate are to be connected later.
     """
     _check_groups(presynaptic, postsynaptic)
-    _check_step(presynaptic, step_duration)
     slow = deviations is not None and deviations.slow_fraction > 0
     if slow and form != "event-driven":
         raise ValueError(f"form must be event-driven with slow_fraction, got {form}")
@@ -235,14 +230,13 @@ def get_synapses(
         settle=settle,
         start=("lastupdate", "t_settled") if settle else (),
         guards=guards,
-        initial={"V_bias": device.bias_voltage_min}
-        | ({"V_half": device.decay_half_voltage} if deviations is not None else {}),
+        initial=initial_of(device, deviations),
         on_pre=_code(form, limits is not None, slow),
         on_event="driven",
         delay=delay,
         method=method,
         clock=presynaptic.clock,
-        namespace=namespace_of(device, step_duration, limits, deviations, delta_f_std),
+        namespace=namespace_of(device, limits, deviations, delta_f_std),
         name=name,
     )
     synapses.memristor = device
@@ -253,9 +247,13 @@ def get_synapses(
     visit_rows(synapses.pre)
     synapses.connect_as(connect)
     if deviations is not None:
-        synapses.V_half = device.decay_half_voltage + deviations.half_voltage_shift * volt
-        synapses.device_gain = deviations.update_gain
+        put_on(synapses, deviations, device)
     return synapses
+
+
+def put_on(synapses: SettlingSynapses, deviations: Deviations, device: Memristor) -> None:
+    synapses.V_half = device.decay_half_voltage + deviations.half_voltage_shift * volt
+    synapses.device_gain = deviations.update_gain
 
 
 def apply_bias(
@@ -333,12 +331,11 @@ def _code(form: str, limited: bool, slow: bool) -> str:
 
 def namespace_of(
     device: Memristor,
-    step_duration: Quantity,
     limits: WriteLimits | None,
     deviations: Deviations | None,
     delta_f_std: float,
 ) -> dict[str, Any]:
-    namespace = constants(device, step_duration, limits)
+    namespace = constants(device, limits)
     if deviations is None:
         return namespace
     del namespace["V_half"], namespace["pulse_gain"]
@@ -347,6 +344,11 @@ def namespace_of(
         namespace["slow_fraction"] = deviations.slow_fraction
         namespace["slow_tau_ratio"] = deviations.slow_tau_ratio
     return namespace
+
+
+def initial_of(device: Memristor, deviations: Deviations | None) -> dict[str, Any]:
+    half = {} if deviations is None else {"V_half": device.decay_half_voltage}
+    return {"V_bias": device.bias_voltage_min} | half
 
 
 def guards_of(device: Memristor, form: str, spread: bool, slow: bool) -> dict[str, Guard]:
@@ -387,14 +389,6 @@ def _per_synapse(name: str, values: Any, synapses: SettlingSynapses) -> Any:
     if shape and isinstance(get_device(), RuntimeDevice) and shape != (len(synapses),):
         raise ValueError(f"{name} must have {len(synapses)} values, one per synapse, got {shape}")
     return values
-
-
-def _check_step(presynaptic: NeuronGroup, step_duration: Quantity) -> None:
-    theirs = getattr(presynaptic, "source", presynaptic).namespace.get("T_step", step_duration)
-    if float(theirs) != float(step_duration):
-        raise ValueError(
-            f"step_duration must be that of the presynaptic units, {theirs}, got {step_duration}"
-        )
 
 
 def _check_groups(presynaptic: NeuronGroup, postsynaptic: NeuronGroup) -> None:

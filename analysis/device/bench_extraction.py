@@ -10,7 +10,7 @@ from scipy.optimize import curve_fit
 from mstpn.synapses import law
 from mstpn.synapses.bench.protocols import Decay
 
-__all__ = ["Sigmoid", "decay_per_step", "fit_sigmoid", "loop_area"]
+__all__ = ["Sigmoid", "decay_over", "fit_sigmoid", "loop_area"]
 
 Array = NDArray[np.float64]
 
@@ -27,14 +27,14 @@ def loop_area(x: Array, y: Array) -> Array:
     return np.asarray(0.5 * (x * after_y - after_x * y).sum(axis=0))
 
 
-def decay_per_step(measured: Decay, step_duration: Quantity) -> Array:
+def decay_over(measured: Decay, duration: Quantity) -> Array:
     """Lambda of every decay, (B, R), by a least-squares fit of one exponential.
 
     Parameters
     ----------
     measured : Decay
-    step_duration : Quantity, second
-        What Lambda refers to.
+    duration : Quantity, second
+        That Lambda refers to.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def decay_per_step(measured: Decay, step_duration: Quantity) -> Array:
     if not np.abs(change).max(axis=0).all():
         raise ValueError("a conductance did not change, so there is no decay to fit")
     rates = np.apply_along_axis(lambda curve: _rate(time, curve), 0, change)
-    return np.asarray(np.exp(-rates * float(step_duration / second)))
+    return np.asarray(np.exp(-rates * float(duration / second)))
 
 
 def _rate(time: Array, change: Array) -> float:

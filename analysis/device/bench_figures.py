@@ -305,7 +305,8 @@ def draw_sigmoid(
     ]
     for end in (device.decay_min, device.decay_max):
         drawn.append(axes.axhline(end, color=LIGHT, linestyle=":"))
-    axes.set(xlabel="bias voltage (V)", ylabel="Λ per network step", ylim=(0, 1))
+    after = f"{float(device.decay_duration / msecond):.3g} ms"
+    axes.set(xlabel="bias voltage (V)", ylabel=f"Λ, share of F left after {after}", ylim=(0, 1))
     axes.legend(loc="upper left", bbox_to_anchor=(0, 0.9))
     return [*drawn, _title(axes, device, *_DECAY)]
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mstpn.analysis.device import bench_figures as draw
-from mstpn.analysis.device.bench_extraction import Sigmoid, decay_per_step, fit_sigmoid, loop_area
+from mstpn.analysis.device.bench_extraction import Sigmoid, decay_over, fit_sigmoid, loop_area
 from mstpn.analysis.pictures.style import STYLE
 from mstpn.synapses.bench import protocols as bench
 from mstpn.synapses.bench.protocols import Decay, PulseMap
@@ -103,7 +103,7 @@ class BenchReport:
             "delta_f_std": self.repeats.std(axis=1, ddof=1).tolist(),
             "dissipated_over_pulse_energy": [float(np.min(ratio)), float(np.max(ratio))],
             "bias_voltage_v": np.asarray(self.decays.bias_voltage / volt).tolist(),
-            "decay_per_step": self.decay.mean(axis=1).tolist(),
+            "decay": self.decay.mean(axis=1).tolist(),
             "decay_half_voltage_v": float(self.sigmoid.half / volt),
             "decay_slope_voltage_v": float(self.sigmoid.slope / volt),
             "assumed": [
@@ -174,7 +174,6 @@ def _assumed(device: Memristor) -> str:
 
 def measure(
     device: Memristor,
-    step_duration: Quantity,
     *,
     seed: int = 0,
     progress: Callable[[], Any] | None = None,
@@ -184,8 +183,6 @@ def measure(
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
-        Time of one network step, to which Lambda refers.
     seed : int
         Of the pulses' spread.
     progress : callable, optional
@@ -197,25 +194,24 @@ def measure(
         If the device cannot be simulated or a decay not fitted.
     """
     repeats_seed, decay_seed = (np.random.SeedSequence(seed).generate_state(2) >> 1).tolist()
-    given = (device, step_duration)
 
     def taken(measured: Any) -> Any:
         if progress is not None:
             progress()
         return measured
 
-    amplitude, repeats = taken(bench.repeated_pulses(*given, seed=repeats_seed))
-    decays = taken(bench.decay_under_bias(*given, seed=decay_seed))
-    decay = decay_per_step(decays, step_duration)
+    amplitude, repeats = taken(bench.repeated_pulses(device, seed=repeats_seed))
+    decays = taken(bench.decay_under_bias(device, seed=decay_seed))
+    decay = decay_over(decays, device.decay_duration)
     return BenchReport(
         device=device,
-        swept=taken(bench.dc_sweep(*given)),
-        set_up=taken(bench.set_pulses(*given)),
-        pulsed=taken(bench.short_term_pulses(*given)),
-        rounds=taken(bench.short_term_at_weights(*given)),
+        swept=taken(bench.dc_sweep(device)),
+        set_up=taken(bench.set_pulses(device)),
+        pulsed=taken(bench.short_term_pulses(device)),
+        rounds=taken(bench.short_term_at_weights(device)),
         amplitude=amplitude,
         repeats=repeats,
-        pulse_map=taken(bench.pulse_map(*given)),
+        pulse_map=taken(bench.pulse_map(device)),
         decays=decays,
         decay=decay,
         sigmoid=fit_sigmoid(decays.bias_voltage, decay),

@@ -1,7 +1,7 @@
 """Constants of a memristor from its measurements, by least squares.
 
-With V_0 the largest amplitude and w_0 a width that were measured, T the network step, and G_k
-and A_k of their own for every trace k::
+With V_0 the largest amplitude and w_0 a width that were measured, T the time that Lambda refers
+to, and G_k and A_k of their own for every trace k::
 
     dG = sign(V) dG_0 (|V| / V_0)^m (w / w_0),     dF = dG / kappa
     E  = E_0 (|V| / V_0)^n (w / w_0)
@@ -69,8 +69,6 @@ class DeviceFit:
     fits : tuple of Fit
     decays : tuple of (float, Estimate)
         Bias voltage in volt and Lambda of every decay trace by itself.
-    step_duration : Quantity, second
-        That Lambda refers to.
     """
 
     base: Path
@@ -78,7 +76,6 @@ class DeviceFit:
     found: Mapping[str, Found]
     fits: tuple[Fit, ...]
     decays: tuple[tuple[float, Estimate], ...]
-    step_duration: Quantity
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -92,7 +89,7 @@ def fit_device(
     pulses: Measurements | None = None,
     decay: Measurements | None = None,
     power: Measurements | None = None,
-    step_duration: Quantity,
+    decay_duration: Quantity | None = None,
 ) -> DeviceFit:
     """Fit what was measured; the base device says the rest.
 
@@ -105,8 +102,9 @@ def fit_device(
         Device file.
     pulses, decay, power : Measurements, optional
         At least one of them.
-    step_duration : Quantity, second
-        Network step that Lambda shall refer to.
+    decay_duration : Quantity, second, optional
+        That Lambda shall refer to, and at which it shall be a sigmoid of the voltage; the base's if
+        absent.
 
     Raises
     ------
@@ -115,21 +113,21 @@ def fit_device(
     DeviceError
         If the base file is refused, or no device can have the constants together.
     """
-    fail_for_dimension_mismatch(step_duration, second, "step_duration must be in second")
-    if not 0 < float(step_duration) < math.inf:
-        raise DataError(f"step_duration must be positive, got {step_duration}")
     if pulses is None and decay is None and power is None:
         raise DataError("measurements of pulses, decay or power are needed")
     device = Memristor.from_file(base)
+    if decay_duration is not None:
+        _check_duration(decay_duration, decay)
+    duration = device.decay_duration if decay_duration is None else decay_duration
     found: dict[str, Found] = {}
     fits: list[Fit] = []
     decays: list[tuple[float, Estimate]] = []
     if pulses is not None:
         found |= _pulse_range(pulses, device)
     if decay is not None:
-        fit, decays = fit_decay(decay, float(step_duration))
+        fit, decays = fit_decay(decay, float(duration))
         fits.append(fit)
-        found |= _decay_constants(fit, float(step_duration))
+        found |= _decay_constants(fit, device, float(duration))
     found |= _restated(device, found)
     if power is not None:
         fits.append(fit_power(power))
@@ -142,7 +140,15 @@ def fit_device(
     device = _checked(_with(device, found))
     found = {name: found[name] for name in device.constants if name in found}
     fits.sort(key=lambda fit: fit.data is not pulses)
-    return DeviceFit(base, device, found, tuple(fits), tuple(decays), step_duration)
+    return DeviceFit(base, device, found, tuple(fits), tuple(decays))
+
+
+def _check_duration(duration: Quantity, decay: Measurements | None) -> None:
+    fail_for_dimension_mismatch(duration, second, "decay_duration must be in second")
+    if not 0 < float(duration) < math.inf:
+        raise DataError(f"decay_duration must be positive, got {duration}")
+    if decay is None:
+        raise DataError("decay_duration is chosen with measurements of the decay: none are given")
 
 
 def _pulse_range(data: Measurements, device: Memristor) -> dict[str, Found]:
@@ -220,18 +226,22 @@ def _kappa(device: Memristor, found: Mapping[str, Found]) -> tuple[Estimate, str
     return Estimate(value, value, value), "derived", f"the base's, {provenance}"
 
 
-def _decay_constants(fit: Fit, step: float) -> dict[str, Found]:
+def _decay_constants(fit: Fit, device: Memristor, duration: float) -> dict[str, Found]:
     data = fit.data
     low, high = float(fit.variables[1].min()), float(fit.variables[1].max())
     slope = fit.estimate(lambda p: (high - low) / (p[1] - p[0]))
     half = fit.estimate(lambda p: (low * p[1] - high * p[0]) / (p[1] - p[0]))
+    asked = duration != float(device.decay_duration)
     lowest, highest = (fit.estimate(operator.itemgetter(k)).map(decay_at) for k in (0, 1))
-    what = f"Lambda per step of {step:.6g} s"
+    what = f"Lambda over {duration:.6g} s"
     return {
         **_set("bias_voltage_min", low, data, "smallest bias voltage measured"),
         **_set("bias_voltage_max", high, data, "largest bias voltage measured"),
         **_estimated("decay_min", lowest, fit, f"{what} at bias_voltage_min"),
         **_estimated("decay_max", highest, fit, f"{what} at bias_voltage_max"),
+        **(
+            _set("decay_duration", duration, data, "chosen: what Lambda refers to") if asked else {}
+        ),
         **_estimated("decay_half_voltage", half, fit, what, positive=False),
         **_estimated("decay_slope_voltage", slope, fit, what),
     }

@@ -133,7 +133,9 @@ def _draw_sigmoid(cell: SubFigure, fit: DeviceFit) -> None:
     lower.errorbar(at, decay - law, bars, **style)
     over = np.linspace(device.bias_voltage_min, device.bias_voltage_max, 200)
     upper.plot(over, device.decay(over), color=COLOUR["bias"], label="one sigmoid for all")
-    upper.set(ylabel="$\\Lambda$ per step", ylim=(0, 1))
+    upper.set(ylabel="$\\Lambda$", ylim=(0, 1))
     lower.set(xlabel="bias voltage (V)", ylabel="residual")
-    upper.set_title(f"one network step: {shown(fit.step_duration)}", loc="left", fontsize=9)
+    upper.set_title(
+        f"share of F left after {shown(fit.device.decay_duration)}", loc="left", fontsize=9
+    )
     upper.legend(fontsize=8)

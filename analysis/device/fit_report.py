@@ -101,7 +101,7 @@ def numbers(fit: DeviceFit) -> dict[str, Any]:
     return {
         "base": str(fit.base),
         "confidence": CONFIDENCE,
-        "step_duration_s": float(fit.step_duration),
+        "decay_duration_s": float(fit.device.decay_duration),
         "constants": constants,
         "fits": fits,
     }

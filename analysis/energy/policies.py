@@ -41,7 +41,7 @@ def worst_case(recording: Recording, device: Memristor) -> Held:
 
 def trained(recording: Recording, device: Memristor) -> Held:
     """Charge every synapse at the voltage that its trained Lambda needs."""
-    return Held(recording, device.bias_voltage(recording.decay))
+    return Held(recording, device.bias_voltage(recording.decay, recording.step_duration))
 
 
 def cheapest(recording: Recording, device: Memristor, decay: float | None = None) -> Held:
@@ -63,12 +63,14 @@ def cheapest(recording: Recording, device: Memristor, decay: float | None = None
     """
     if decay is None:
         lowest = float(device.bias_voltage_min / volt)
-        voltage = np.asarray(device.bias_voltage(recording.decay) / volt)
+        voltage = np.asarray(device.bias_voltage(recording.decay, recording.step_duration) / volt)
         return Held(recording, np.where(_pulsed(recording), voltage, lowest) * volt)
-    if not 0 <= decay <= device.decay_max:
-        raise ValueError(f"decay must lie in [0, {device.decay_max}], got {decay}")
-    kept = np.full(recording.weight.shape, max(decay, device.decay_min))
-    return Held(recording.replace(decay=kept), device.bias_voltage(kept))
+    step = recording.step_duration
+    low, high = device.decay_range(step)
+    if not 0 <= decay <= high:
+        raise ValueError(f"decay must lie in [0, {high}], got {decay}")
+    kept = np.full(recording.weight.shape, max(decay, low))
+    return Held(recording.replace(decay=kept), device.bias_voltage(kept, step))
 
 
 POLICIES = {

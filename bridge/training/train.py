@@ -240,7 +240,7 @@ class Trainer:
 
     def _put_on(self, spread: Nonidealities) -> None:
         shape = tuple(reversed(self.net.layer.weight.shape))
-        self.net.layer.put_on(spread.draw(shape, self.memristor))
+        self.net.layer.put_on(spread.draw(shape, self.memristor, STEP_DURATION))
 
     def _act(self, action: Tensor) -> tuple[Tensor, Tensor]:
         """Play one decision of every game; return the rewards, and 1 where a return ends."""

@@ -83,7 +83,7 @@ typeset(NEURON)
 device = Memristor.from_file()
 STEP = second / 15  # one decision of Pong: four emulator frames
 
-namespace = st_hebb.constants(device, STEP)
+namespace = st_hebb.constants(device)
 known = {name: str(value) for name, value in namespace.items() if 0 < float(value) < np.inf}
 pd.Series(known, name="value").to_frame()
 

@@ -22,7 +22,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from brian2 import (
-    Clock,
     Network,
     StateMonitor,
     Synapses,
@@ -31,14 +30,13 @@ from brian2 import (
     njoule,
     nsiemens,
     pjoule,
-    second,
     usecond,
     volt,
 )
 from brian2.units import Quantity
 
 from mstpn.analysis.device import bench_figures
-from mstpn.analysis.device.bench_extraction import decay_per_step, fit_sigmoid
+from mstpn.analysis.device.bench_extraction import decay_over, fit_sigmoid
 from mstpn.synapses import st_hebb
 from mstpn.synapses.bench import protocols as bench
 from mstpn.synapses.bench.voltage_driven import VOLTAGE_DRIVEN
@@ -117,11 +115,9 @@ plt.show()
 #
 # One presynaptic unit with a synapse for every bias voltage. `z_last` is the amplitude of a pulse
 # and `Gamma * h * z_last` its $\Delta F$; with `Gamma = h = 1` the protocol is written directly
-# in $\Delta F$. Time runs in 1 ms steps, while $\Lambda$ still refers to one network step of the
-# game, 1/15 s.
+# in $\Delta F$. Time runs in 1 ms steps; how fast F decays is the device's, in seconds.
 
 # %%
-NETWORK_STEP = second / 15
 DT = 1 * ms
 
 
@@ -129,12 +125,12 @@ def synapses_under(
     pulses: TimedArray, bias_voltage: Quantity, weight: float
 ) -> tuple[Network, Synapses, StateMonitor]:
     """One memristor per bias voltage, all given the same pulses; F and G are recorded."""
-    pre = st_hebb.get_presynaptic(1, device, NETWORK_STEP, clock=Clock(DT))
+    pre = st_hebb.get_presynaptic(1, device, DT)
     pre.namespace["pulses"] = pulses
     pre.run_regularly("z_last = pulses(t)", when="before_start", order=-1, clock=pre.clock)
-    post = st_hebb.get_postsynaptic(len(bias_voltage), device, NETWORK_STEP, clock=pre.clock)
+    post = st_hebb.get_postsynaptic(len(bias_voltage), device, DT, clock=pre.clock)
     post.h = 1
-    synapses = st_hebb.get_synapses(pre, post, device, NETWORK_STEP)
+    synapses = st_hebb.get_synapses(pre, post, device)
     st_hebb.apply_bias(synapses, device, bias_voltage=bias_voltage, weight=weight, gamma=1.0)
     monitor = StateMonitor(synapses, ("F_now", "G"), record=True, when="end", clock=pre.clock)
     return Network(pre, post, synapses, monitor), synapses, monitor
@@ -156,7 +152,7 @@ net.run(len(updates) * DT)
 
 # %%
 elapsed = np.arange(len(updates)) - np.array(starts)[:, None]  # pulse, time; in ms
-time_constants = device.time_constant(bias_voltage, NETWORK_STEP) / ms
+time_constants = device.time_constant(bias_voltage) / ms
 kernels = np.exp(-np.maximum(elapsed, 0) / time_constants[:, None, None]) * (elapsed >= 0)
 expected = np.einsum("p,vpt->vt", updates[starts], kernels)
 assert np.allclose(monitor.F_now, expected, rtol=0, atol=1e-14)  # float64 rounding of F < 0.1
@@ -258,9 +254,9 @@ VOLTAGE_DRIVEN
 # `examples/device_bench.py` writes all of the paper's device figures in this way.
 
 # %%
-swept = bench.dc_sweep(device, NETWORK_STEP)
-decays = bench.decay_under_bias(device, NETWORK_STEP)
-decay = decay_per_step(decays, NETWORK_STEP)
+swept = bench.dc_sweep(device)
+decays = bench.decay_under_bias(device)
+decay = decay_over(decays, device.decay_duration)
 sigmoid = fit_sigmoid(decays.bias_voltage, decay)
 
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")

@@ -43,7 +43,6 @@ Array = NDArray[np.float64]
 
 def dc_sweep(
     device: Memristor,
-    step_duration: Quantity,
     *,
     peak: Quantity | None = None,
     rate: Quantity = SWEEP_RATES,
@@ -54,8 +53,6 @@ def dc_sweep(
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
-        Of the network, to which Lambda refers; so in all measurements.
     peak : Quantity, volt, optional
         `pulse_voltage` of the device if absent.
     rate : Quantity, volt per second, (N,)
@@ -63,12 +60,11 @@ def dc_sweep(
         Of the staircase.
     """
     top = float((device.pulse_voltage if peak is None else peak) / volt)
-    return simulate(staircase([0, top, 0, -top, 0] * volt, step, rate), device, step_duration)
+    return simulate(staircase([0, top, 0, -top, 0] * volt, step, rate), device)
 
 
 def set_pulses(
     device: Memristor,
-    step_duration: Quantity,
     *,
     n_pulses: int = 100,
     wait: Quantity = 1 * second,
@@ -82,12 +78,11 @@ def set_pulses(
         Its reads are those before the first pulse and after each.
     """
     cycle = _set_pulse(device) + hold(0 * volt, wait) + _read(device)
-    return simulate(_read(device) + cycle * n_pulses, device, step_duration, weight=weight)
+    return simulate(_read(device) + cycle * n_pulses, device, weight=weight)
 
 
 def short_term_pulses(
     device: Memristor,
-    step_duration: Quantity,
     *,
     amplitude: Quantity | None = None,
     spacing: Quantity = 3 * second,
@@ -98,7 +93,6 @@ def short_term_pulses(
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
     amplitude : Quantity, volt, (P,), optional
         2, 2.5 and 3 V for the paper's device: all but the largest of `_amplitudes`.
     spacing : Quantity, second
@@ -107,12 +101,11 @@ def short_term_pulses(
         As in `simulate`.
     """
     train = _pulse_train(device, amplitude, spacing)
-    return simulate(train, device, step_duration, weight=weight)
+    return simulate(train, device, weight=weight)
 
 
 def short_term_at_weights(
     device: Memristor,
-    step_duration: Quantity,
     *,
     n_set: tuple[int, ...] = (0, 10, 40),
     wait: Quantity = 240 * second,
@@ -124,7 +117,6 @@ def short_term_at_weights(
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
     n_set : tuple of int
         SET pulses before each round.
     wait : Quantity, second
@@ -144,14 +136,13 @@ def short_term_at_weights(
     parts = []
     for n in n_set:
         parts += [*([_set_pulse(device), apart] * n), hold(0 * volt, wait), train]
-    reads = simulate(in_turn(parts), device, step_duration, weight=weight).read
+    reads = simulate(in_turn(parts), device, weight=weight).read
     n_reads = int(train.is_read.sum())
     return [reads[k * n_reads : (k + 1) * n_reads] for k in range(len(n_set))]
 
 
 def repeated_pulses(
     device: Memristor,
-    step_duration: Quantity,
     *,
     n_repeats: int = N_REPEATS,
     delta_f_std: float = DELTA_F_STD,
@@ -167,7 +158,7 @@ def repeated_pulses(
     amplitude = _amplitudes(device)
     pulse = hold(np.repeat(amplitude / volt, n_repeats) * volt, device.pulse_width)
     waveform = _read(device) + pulse + _read(device)
-    reads = simulate(waveform, device, step_duration, delta_f_std=delta_f_std, seed=seed).read
+    reads = simulate(waveform, device, delta_f_std=delta_f_std, seed=seed).read
     change = (reads.conductance[1] - reads.conductance[0]) / device.weight_conductance
     return amplitude, np.asarray(change).reshape(len(amplitude), n_repeats)
 
@@ -196,7 +187,6 @@ class PulseMap:
 
 def pulse_map(
     device: Memristor,
-    step_duration: Quantity,
     *,
     n_voltages: int = 16,
     width: Quantity = PULSE_WIDTHS,
@@ -209,7 +199,7 @@ def pulse_map(
     """
     voltage = _amplitudes(device, n_voltages)
     v, w = (np.ravel(x) for x in np.meshgrid(voltage / volt, width / second, indexing="ij"))
-    trace = simulate(hold(v * volt, w * second), device, step_duration)
+    trace = simulate(hold(v * volt, w * second), device)
     shape = (n_voltages, len(width))
     return PulseMap(
         voltage,
@@ -240,7 +230,6 @@ class Decay:
 
 def decay_under_bias(
     device: Memristor,
-    step_duration: Quantity,
     *,
     n_voltages: int = 7,
     n_repeats: int = N_REPEATS,
@@ -255,7 +244,6 @@ def decay_under_bias(
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
     n_voltages : int
         From `bias_voltage_min` to `bias_voltage_max`.
     n_repeats, n_reads : int
@@ -272,9 +260,7 @@ def decay_under_bias(
     parts = [_read(device), pulse]
     for duration in wait:
         parts += [hold(held, duration), _read(device)]
-    reads = simulate(
-        in_turn(parts), device, step_duration, delta_f_std=delta_f_std, seed=seed
-    ).read.conductance
+    reads = simulate(in_turn(parts), device, delta_f_std=delta_f_std, seed=seed).read.conductance
     change = np.asarray((reads[1:] - reads[0]) / siemens)
     return Decay(bias, time, change.reshape(n_reads, n_voltages, n_repeats) * siemens)
 

@@ -127,14 +127,12 @@ class Trace:
         return self[self.is_read]
 
 
-def constants(device: Memristor, step_duration: Quantity) -> dict[str, Any]:
+def constants(device: Memristor) -> dict[str, Any]:
     """Namespace of `VOLTAGE_DRIVEN`, `pulse_gain` being 1.
 
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
-        Time of one network step, to which Lambda refers.
 
     Raises
     ------
@@ -143,7 +141,7 @@ def constants(device: Memristor, step_duration: Quantity) -> dict[str, Any]:
     """
     if device.set_fraction == 1:
         raise ValueError("set_fraction must be below 1 to give a rate, got 1")
-    return st_hebb.constants(device, step_duration, device.write_limits()) | {
+    return st_hebb.constants(device, device.write_limits()) | {
         "V_bias_max": device.bias_voltage_max,
         "V_hold": max(device.bias_voltage_max, device.read_voltage),
         "V_0": device.pulse_voltage,
@@ -157,7 +155,6 @@ def constants(device: Memristor, step_duration: Quantity) -> dict[str, Any]:
 def simulate(
     waveform: Waveform,
     device: Memristor,
-    step_duration: Quantity,
     *,
     weight: float | Array | None = None,
     delta_f_std: float = 0.0,
@@ -172,8 +169,6 @@ def simulate(
     ----------
     waveform : Waveform
     device : Memristor
-    step_duration : Quantity, second
-        Time of one network step, to which Lambda refers.
     weight : float or ndarray, (N,), optional
         W at the start; 0 if absent, or what the device's window has nearest to it.
     delta_f_std : float
@@ -189,7 +184,7 @@ def simulate(
     if weight is None:
         weight = min(max(0.0, device.weight_min), device.weight_max)
     device.set_weight(weight, 0)  # refuses one outside the window
-    namespace = constants(device, step_duration)
+    namespace = constants(device)
     del namespace["pulse_gain"]
     clock = Clock(1 * ms)
     n_levels = len(waveform.is_read)

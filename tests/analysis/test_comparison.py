@@ -76,7 +76,8 @@ def test_bias_grows_with_the_step_and_a_gpu_does_not(
     samples = monte_carlo(recording, device, 1, seed=0)
     faster = recording.replace(step_duration=STEP / 4)
     found = ratios(recording, samples, baselines(), STEP / 4)["stream_hbm2_fp16", "trained"]
-    expected = 312e-12 / per_update(faster, device, "trained")
+    same_voltages = device.varied(decay_duration=STEP / 4)  # Lambda refers to the reading's step
+    expected = 312e-12 / per_update(faster, same_voltages, "trained")
     assert found.value == pytest.approx(expected, rel=1e-12)
 
 
@@ -189,7 +190,7 @@ def test_curves_follow_the_device_and_the_step(recording: Recording, device: Mem
         got = np.interp(2 * offset.here, offset.x, offset.energy[policy])
         assert got == pytest.approx(expected, rel=1e-12)
         slower = recording.replace(step_duration=1 * second)
-        expected = per_update(slower, device, policy)
+        expected = per_update(slower, device.varied(decay_duration=1 * second), policy)
         assert np.interp(1, seconds.x, seconds.energy[policy]) == pytest.approx(expected, rel=1e-12)
 
 
@@ -199,7 +200,7 @@ def test_break_even_of_the_papers_game_in_closed_form(device: Memristor) -> None
     n_steps = protocol.n_frames
     assert n_steps == 730
     step = float(protocol.duration / second) / n_steps
-    found = curves(protocol, device)
+    found = curves(protocol, device.varied(decay_duration=protocol.step_duration))
     # S = 0 on average: 4.3 nW at 0.6 V all along, and 0.4 mJ shared by all
     pulse = 0.4e-3 / (169_984 * n_steps)
     l2, stream = baselines()["resident_l2_fp16"], baselines()["stream_hbm2_fp16"]

@@ -27,7 +27,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mstpn.analysis.device.bench_extraction import Sigmoid, decay_per_step, fit_sigmoid, loop_area
+from mstpn.analysis.device.bench_extraction import Sigmoid, decay_over, fit_sigmoid, loop_area
 from mstpn.analysis.device.bench_report import BenchReport, measure
 from mstpn.synapses.bench import protocols as bench
 from mstpn.synapses.bench.protocols import Decay
@@ -44,7 +44,7 @@ STEP = second / 15
 
 @pytest.fixture(scope="module")
 def report(device: Memristor) -> BenchReport:
-    return measure(device, STEP, seed=2)
+    return measure(device, seed=2)
 
 
 def other(device: Memristor) -> Memristor:
@@ -66,10 +66,11 @@ def other(device: Memristor) -> Memristor:
 def test_decays_give_the_sigmoid_back(
     device: Memristor, duration: Quantity, another: bool, step: Quantity
 ) -> None:
-    device = replace(other(device) if another else device, read_duration=duration)
+    device = other(device) if another else device
+    device = replace(device, read_duration=duration, decay_duration=step)
     half, slope = 0.3, (0.2 / math.log(4) if another else 0.12283266696153589)
-    measured = bench.decay_under_bias(device, step, seed=5)
-    decay = decay_per_step(measured, step)
+    measured = bench.decay_under_bias(device, seed=5)
+    decay = decay_over(measured, step)
     fitted = fit_sigmoid(measured.bias_voltage, decay)
     # F hardly decays in a read; before the first, at 1 ms, that is this share of the time, and
     # less later. A share of the rate moves ln(Lambda), and V by slope ln(Lambda)/(1 - Lambda).
@@ -87,7 +88,7 @@ def test_exponentials_give_their_lambda_back() -> None:
     time = np.geomspace(1e-3, 10, 40)
     curves = np.exp(-time[:, None, None] * rates[:, None]) * sizes
     measured = Decay([0, 0.1, 0.2] * volt, time * second, curves * nsiemens)
-    found = decay_per_step(measured, 0.1 * second)
+    found = decay_over(measured, 0.1 * second)
     np.testing.assert_allclose(found, np.exp(-0.1 * rates)[:, None].repeat(2, axis=1), rtol=1e-7)
 
 
@@ -103,7 +104,7 @@ def test_points_of_a_sigmoid_give_it_back() -> None:
 def test_no_change_is_no_decay() -> None:
     still = Decay([0.0] * volt, [1.0, 2.0] * second, np.zeros((2, 1, 1)) * siemens)
     with pytest.raises(ValueError, match="a conductance did not change"):
-        decay_per_step(still, STEP)
+        decay_over(still, STEP)
 
 
 def test_a_device_of_ones_own_is_measured(device: Memristor) -> None:
@@ -115,7 +116,7 @@ def test_a_device_of_ones_own_is_measured(device: Memristor) -> None:
         read_voltage=0.2 * volt,
         set_voltage=3.2 * volt,
     )
-    found = measure(mine, STEP).numbers()
+    found = measure(mine).numbers()
     assert found["weight_before_and_after_set"][0] == pytest.approx(mine.weight_min)
     assert found["pulse_voltage_v"] == pytest.approx([2, 7 / 3, 8 / 3, 3])
     assert found["delta_f_mean"][-1] == pytest.approx(0.1, rel=4 * 0.05 / math.sqrt(5))
@@ -131,7 +132,7 @@ def test_area_of_known_polygons() -> None:
 
 
 def test_hysteresis_is_counter_clockwise_on_either_side(device: Memristor) -> None:
-    swept = bench.dc_sweep(device, STEP)
+    swept = bench.dc_sweep(device)
     voltage, conductance = np.asarray(swept.voltage / volt), np.asarray(swept.conductance)
     middle = len(voltage) // 2
     for side in (slice(None), slice(middle + 1), slice(middle, None)):
@@ -141,12 +142,12 @@ def test_hysteresis_is_counter_clockwise_on_either_side(device: Memristor) -> No
     back = middle - up
     assert voltage[up, 0] == pytest.approx(voltage[back, 0])
     assert (conductance[back] > conductance[up]).all()
-    still = bench.dc_sweep(device, STEP, peak=0.6 * volt)
+    still = bench.dc_sweep(device, peak=0.6 * volt)
     assert np.ptp(np.asarray(still.conductance)) == 0
 
 
 def test_set_pulses_follow_the_closed_form(device: Memristor) -> None:
-    reads = bench.set_pulses(device, STEP, n_pulses=30, weight=0.2).read
+    reads = bench.set_pulses(device, n_pulses=30, weight=0.2).read
     n = np.arange(31)
     weight = ORACLE.high - (ORACLE.high - 0.2) * 0.98**n
     np.testing.assert_allclose(reads.weight[:, 0], weight, rtol=1e-12)
@@ -156,7 +157,7 @@ def test_set_pulses_follow_the_closed_form(device: Memristor) -> None:
 
 
 def test_short_term_pulses_leave_w_and_decay(device: Memristor) -> None:
-    trace = bench.short_term_pulses(device, STEP, spacing=2 * second, weight=0.4)
+    trace = bench.short_term_pulses(device, spacing=2 * second, weight=0.4)
     reads = trace.read
     assert (trace.weight == 0.4).all()
     time, rate = reads.time[:, 0] / second, ORACLE.decay_rate(0.6)
@@ -170,7 +171,7 @@ def test_short_term_pulses_leave_w_and_decay(device: Memristor) -> None:
 
 
 def test_short_term_pulses_do_the_same_at_every_w(device: Memristor) -> None:
-    rounds = bench.short_term_at_weights(device, STEP, n_set=(0, 5, 20), weight=-0.5)
+    rounds = bench.short_term_at_weights(device, n_set=(0, 5, 20), weight=-0.5)
     weights = [float(r.weight[0, 0]) for r in rounds]
     expected = [ORACLE.high - (ORACLE.high + 0.5) * 0.98**n for n in (0, 5, 25)]
     assert weights == pytest.approx(expected, rel=1e-12)
@@ -184,11 +185,11 @@ def test_short_term_pulses_do_the_same_at_every_w(device: Memristor) -> None:
 
 
 def test_repeated_pulses_scatter_about_the_law(device: Memristor) -> None:
-    amplitude, exact = bench.repeated_pulses(device, STEP, delta_f_std=0)
+    amplitude, exact = bench.repeated_pulses(device, delta_f_std=0)
     law = 0.1 * (np.array([2, 2.5, 3, 3.5]) / 3.5) ** 4
     np.testing.assert_allclose(amplitude / volt, [2, 2.5, 3, 3.5])
     np.testing.assert_allclose(exact, np.repeat(law[:, None], 5, axis=1), rtol=1e-4)  # w/(2 tau)
-    _, noisy = bench.repeated_pulses(device, STEP, n_repeats=2000, delta_f_std=0.1, seed=1)
+    _, noisy = bench.repeated_pulses(device, n_repeats=2000, delta_f_std=0.1, seed=1)
     np.testing.assert_allclose(noisy.mean(axis=1), law, rtol=4 * 0.1 / math.sqrt(2000))
     deviation = noisy.std(axis=1) / noisy.mean(axis=1)
     np.testing.assert_allclose(deviation, 0.1, rtol=4 / math.sqrt(4000))
@@ -196,7 +197,7 @@ def test_repeated_pulses_scatter_about_the_law(device: Memristor) -> None:
 
 def test_heat_maps(device: Memristor) -> None:
     width = np.array([20.0, 100.0, 400.0])
-    found = bench.pulse_map(device, STEP, n_voltages=4, width=width * usecond)
+    found = bench.pulse_map(device, n_voltages=4, width=width * usecond)
     volts = np.array([2, 2.5, 3, 3.5])[:, None]
     delta_f = 0.1 * (volts / 3.5) ** 4 * width / 100
     np.testing.assert_allclose(found.delta_f, delta_f, rtol=4e-4)  # w/(2 tau)
@@ -262,7 +263,7 @@ def test_the_command_writes_all_figures_and_the_page(
 
 
 def test_another_seed_other_pulses(report: BenchReport, device: Memristor) -> None:
-    assert (bench.repeated_pulses(device, STEP, seed=1)[1] != report.repeats).all()
+    assert (bench.repeated_pulses(device, seed=1)[1] != report.repeats).all()
 
 
 @pytest.mark.parametrize(

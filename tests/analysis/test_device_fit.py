@@ -101,7 +101,8 @@ def fitted(folder: Path, tables: Mapping[str, Columns], base: Path = DEFAULT_DEV
     read: dict[str, Any] = {
         name: read_measurements(path, FILES[name]) for name, path in written(folder, tables).items()
     }
-    return fit_device(base, **read, step_duration=STEP * second)
+    duration = STEP * second if "decay" in tables else None
+    return fit_device(base, **read, decay_duration=duration)
 
 
 def test_noiseless_data_give_the_constants_back(tmp_path: Path) -> None:
@@ -112,6 +113,7 @@ def test_noiseless_data_give_the_constants_back(tmp_path: Path) -> None:
         assert float(getattr(fit.device, name)) == pytest.approx(true, rel=1e-6, abs=0), name
     assert [f.r_squared for f in fit.fits] == pytest.approx([1.0] * 4, abs=1e-9)
     set_by_hand = {"pulse_voltage_min": 2.2, "pulse_voltage": 4.0, "bias_voltage_min": 0.1}
+    set_by_hand["decay_duration"] = STEP
     for name, true in (set_by_hand | {"bias_voltage_max": 0.5}).items():
         assert float(getattr(fit.device, name)) == true
         assert fit.found[name].interval is None
@@ -453,17 +455,26 @@ def test_constants_that_contradict_each_other_are_refused(tmp_path: Path) -> Non
         f"{TOGETHER}bias_power / bias_voltage_max^2 = 15 nS, the conductance at W = 0, "
         "lies outside [conductance_min, conductance_max], 20 to 60 nS"
     )
-    with pytest.raises(DeviceError, match=f"{TOGETHER}decay_half_voltage must be positive"):
-        fitted(tmp_path, changed("decay", "bias voltage (V)", lambda v: v - 0.4))
 
 
-def test_wrong_arguments_are_refused() -> None:
+def test_half_of_the_decay_may_lie_below_zero_volt(tmp_path: Path) -> None:
+    fit = fitted(
+        tmp_path, {"decay": changed("decay", "bias voltage (V)", lambda v: v - 0.4)["decay"]}
+    )
+    assert float(fit.device.decay_half_voltage) == pytest.approx(0.27 - 0.4, rel=1e-6)
+
+
+def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="measurements of pulses, decay or power are needed"):
-        fit_device(DEFAULT_DEVICE, step_duration=1 * second)
-    with pytest.raises(DataError, match=r"step_duration must be positive, got 0\. s"):
-        fit_device(DEFAULT_DEVICE, step_duration=0 * second)
-    with pytest.raises(DimensionMismatchError, match="step_duration must be in second"):
-        fit_device(DEFAULT_DEVICE, step_duration=1 * volt)
+        fit_device(DEFAULT_DEVICE)
+    paths = written(tmp_path, made())
+    decay, power = (read_measurements(paths[n], FILES[n]) for n in ("decay", "power"))
+    with pytest.raises(DataError, match=r"decay_duration must be positive, got 0\. s"):
+        fit_device(DEFAULT_DEVICE, decay=decay, decay_duration=0 * second)
+    with pytest.raises(DimensionMismatchError, match="decay_duration must be in second"):
+        fit_device(DEFAULT_DEVICE, decay=decay, decay_duration=1 * volt)
+    with pytest.raises(DataError, match="decay_duration is chosen with measurements of the decay"):
+        fit_device(DEFAULT_DEVICE, power=power, decay_duration=1 * second)
 
 
 @pytest.fixture(scope="module")
@@ -479,7 +490,7 @@ def test_command(example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
         f"--out={out}",
         f"--figure={picture}",
         f"--json={numbers}",
-        f"--step-duration={STEP}",
+        f"--decay-duration={STEP}",
     ]
     assert example.main([*arguments, *options]) == 0
     device = Memristor.from_file(out)
@@ -509,8 +520,8 @@ def test_command(example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
         (["--power", "{power}", "--base", "no.toml"], "device file no.toml: No such file"),
         (["--power", "{power}", "--base", "{out}"], "--out must not be the base device's file"),
         (["--decay", "{power}"], "line 1: unknown column 'weight S', known are bias voltage"),
-        (["--power", "{power}", "--step-duration", "0"], "step_duration must be positive"),
-        (["--power", "{power}", "--step-duration", "x"], "invalid float value: 'x'"),
+        (["--power", "{power}", "--decay-duration", "0"], "decay_duration must be positive"),
+        (["--power", "{power}", "--decay-duration", "x"], "invalid float value: 'x'"),
     ],
 )
 def test_bad_input_ends_with_one_line_and_status_2(

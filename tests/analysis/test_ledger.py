@@ -39,6 +39,12 @@ N_FEATURES, N_HIDDEN, N_FRAMES = 30, 7, 150
 T_STEP = 50 * ms
 
 
+@pytest.fixture(scope="session")
+def device() -> Memristor:
+    """Its Lambda refers to the step of these tests."""
+    return Memristor.from_file().varied(decay_duration=T_STEP)
+
+
 def features(seed: int = 1) -> Array:
     """A third active; units 0 to 4 never; silent altogether from frame 60 to 90."""
     rng = np.random.default_rng(seed)
@@ -297,11 +303,12 @@ _CRASHING = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from test_ledger import LIMITS, features, network, recorder
+from test_ledger import LIMITS, T_STEP, features, network, recorder
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.memristor import Memristor
 use_target("numpy")
-net = network(Memristor.from_file(), LIMITS if sys.argv[2] == "limited" else None)
+device = Memristor.from_file().varied(decay_duration=T_STEP)
+net = network(device, LIMITS if sys.argv[2] == "limited" else None)
 keeper = recorder(Path(sys.argv[1]), net)
 for k, x in enumerate(features()):
     h = net.step(x)
@@ -411,7 +418,7 @@ def test_what_other_tools_add_is_no_damage(small: xr.Dataset, game: Game, tmp_pa
 def test_damaged_parts_are_refused(game: Game, tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="No such file"):
         load_parts(tmp_path)
-    net = network(Memristor.from_file())
+    net = network(Memristor.from_file().varied(decay_duration=T_STEP))
     keeper = recorder(tmp_path / "a.nc", net)
     with pytest.raises(RecordingError, match="holds no frame yet"):
         keeper.recording()

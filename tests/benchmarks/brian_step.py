@@ -111,7 +111,6 @@ def dense(p: LayerParameters, device: Memristor) -> Step:
         network.presynaptic,
         network.neurons,
         device,
-        STEP_DURATION,
         form="clock-driven",
         method="exponential_euler",
     )

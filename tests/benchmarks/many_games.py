@@ -84,7 +84,7 @@ def one_group(k: int) -> Step:
     """One group of K blocks of synapses."""
     device, p, clock = Memristor.from_file(), parameters(GAME), Clock(STEP_DURATION)
     n_post, n_pre = p.weight.shape
-    namespace = st_hebb.constants(device, STEP_DURATION)
+    namespace = st_hebb.constants(device)
     inputs = st_hebb.get_presynaptic(k * n_pre, device, STEP_DURATION, clock=clock)
     units = NeuronGroup(k * n_post, NEURON, method="exact", clock=clock, namespace=namespace)
     units.run_regularly(TANH, when="after_synapses", clock=clock)
@@ -93,7 +93,6 @@ def one_group(k: int) -> Step:
         inputs,
         units,
         device,
-        STEP_DURATION,
         connect={"i": pre, "j": pre // n_pre * n_post + post},
     )
     st_hebb.apply_bias(

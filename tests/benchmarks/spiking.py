@@ -67,9 +67,7 @@ def brians(inputs: Any, outputs: Any) -> Any:
 def ours(inputs: Any, outputs: Any) -> Any:
     """All energies and the device's limits included."""
     device = Memristor.from_file()
-    synapses = get_spiking_synapses(
-        *(inputs, outputs, device, second / 15), limits=device.write_limits()
-    )
+    synapses = get_spiking_synapses(inputs, outputs, device, limits=device.write_limits())
     synapses.Gamma, synapses.V_bias = 0.02, 0.5 * volt
     return synapses
 

@@ -14,8 +14,6 @@ from mstpn.network import association
 from mstpn.network.association import N_PAIRS, chance_of_recall, recall
 from mstpn.synapses.memristor import Memristor
 
-STEP = second / 15
-
 
 def test_chance_of_recall_is_that_of_ten_membranes(device: Memristor) -> None:
     lift = 0.6 * 10e-9 * 1e-6 / 1e-12 / 0.12e-3  # charge of F = 1 over capacity and noise
@@ -34,13 +32,13 @@ def test_without_noise_all_is_recalled_and_every_joule_is_known(
     device: Memristor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(association, "NOISE", 1e-9 * mvolt)
-    found = recall(device, STEP, [0.3, 0.6] * volt, [0.05, 0.3] * second, 2, random_seed=3)
+    found = recall(device, [0.3, 0.6] * volt, [0.05, 0.3] * second, 2, random_seed=3)
     assert found.right.all()
     times, traces = found.trace
     written = 0.1 * np.exp(-0.1 / 20)  # the digit spikes one time step after its letter
     shown = 0.01 + 0.06 * np.arange(N_PAIRS) + 1e-4
     for v, voltage in enumerate((0.3, 0.6)):
-        tau = float(device.time_constant(voltage * volt, STEP) / second)
+        tau = float(device.time_constant(voltage * volt) / second)
         since = times[None] - shown[:, None]
         wanted = np.where(since >= -1e-9, written * np.exp(-since / tau), 0)
         away = np.abs(since) > 2e-4  # a look in the step of the spike sees it or not
@@ -50,7 +48,7 @@ def test_without_noise_all_is_recalled_and_every_joule_is_known(
 
 
 def test_without_plasticity_nothing_is_recalled(device: Memristor) -> None:
-    found = recall(device, STEP, [0.6] * volt, [0.05, 0.1] * second, 60, gamma=0.0)
+    found = recall(device, [0.6] * volt, [0.05, 0.1] * second, 60, gamma=0.0)
     assert not found.trace[1].any()
     assert not np.any(found.energy["pulse"] / joule)
     # 120 answers of chance 0.1: five standard errors

@@ -7,7 +7,7 @@ import oracles
 import pytest
 import torch
 from brian2 import EventMonitor, NetworkOperation, prefs
-from brian2.units import DimensionMismatchError, Quantity, amp, joule, ms, volt
+from brian2.units import DimensionMismatchError, Quantity, amp, joule, ms, second, volt
 from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
@@ -21,6 +21,12 @@ from mstpn.synapses.write_limits import WriteLimits
 Array = NDArray[np.float64]
 T_STEP = 50 * ms
 N_FEATURES, N_HIDDEN = 30, 7
+
+
+@pytest.fixture(scope="session")
+def device() -> Memristor:
+    """Its Lambda refers to the step of these tests."""
+    return Memristor.from_file().varied(decay_duration=T_STEP)
 
 
 def parameters(seed: int = 0, normalisation: str = "none") -> LayerParameters:
@@ -65,6 +71,25 @@ def test_network_equals_the_recursion_with_its_energies(
     assert float(net.energy()["bias"] / joule) == pytest.approx(recursion.bias_j, rel=1e-11)
     assert float(net.energy()["read"] / joule) == pytest.approx(recursion.read_j, rel=1e-11)
     assert float(net.time / ms) == pytest.approx(81 * 50)
+
+
+def test_another_step_is_another_lambda_on_the_same_device(numbers: oracles.Device) -> None:
+    device, step = Memristor.from_file(), 0.02
+    low, high = device.decay_range(step * second)
+    p = parameters()
+    p = replace(p, decay=np.clip(p.decay, low, high))
+    assert ((low < p.decay) & (p.decay < high)).sum() > 100
+    net = MSTPNNetwork(p, device, step * second)
+    voltage = bare_voltage(p.decay ** (1 / 15 / step))  # Lambda of the file refers to 1/15 s
+    recursion = oracles.Recursion(p.weight, p.decay, p.gamma, p.bias)
+    for x in [*frames(40), np.zeros(N_FEATURES)]:
+        h = net.step(x)
+        expected = recursion.step_with_energy(x, numbers, voltage, step)
+        np.testing.assert_allclose(h, expected, rtol=0, atol=1e-12)
+    # the voltage's power of 3.3 multiplies rounding of Lambda
+    assert float(net.energy()["bias"] / joule) == pytest.approx(recursion.bias_j, rel=1e-10)
+    with pytest.raises(ValueError, match=r"decay must lie in \[0\.46\d*, 0\.97\d*\], got 0\.2"):
+        MSTPNNetwork(replace(p, decay=np.full_like(p.decay, 0.2)), device, step * second)
 
 
 @pytest.mark.parametrize("target", ["cython", "numpy"])

@@ -37,6 +37,12 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="session")
+def device() -> Memristor:
+    """Its Lambda refers to the step of these tests."""
+    return Memristor.from_file().varied(decay_duration=T_STEP)
+
+
 def parameters() -> LayerParameters:
     rng = np.random.default_rng(0)
     shape = (N_HIDDEN, N_FEATURES + N_HIDDEN)

@@ -64,7 +64,7 @@ class Model:
             self.objects.append(made)
         pre = st_hebb.get_presynaptic(n, device, 1 * ms, clock=coarse)
         post = st_hebb.get_postsynaptic(2, device, 1 * ms, clock=coarse)
-        self.memristors = st_hebb.get_synapses(pre, post, device, 1 * ms)
+        self.memristors = st_hebb.get_synapses(pre, post, device)
         self.memristors.V_bias, self.memristors.Gamma = 0.4 * volt, 0.05
         pre.run_regularly("z_last = z", when="before_start", order=-2, clock=coarse)
         pre.run_regularly("z = sin(t/ms + i)", when="before_start", order=-1, clock=coarse)

@@ -39,6 +39,7 @@ CHARGES = Charges(
     slope_voltage=0.15,
     voltage_min=0.05,
     voltage_max=0.55,
+    decay_duration=0.6,
 )
 
 
@@ -254,10 +255,20 @@ def test_joules_scale_with_what_they_are_made_of() -> None:
     made = layer()
     x, state, keep = sequence()
     once = made.spend(x, state, keep, CHARGES)[2].joules
-    other = CHARGES._replace(unit_pulse=2.6, step_duration=1.8, read_duration=6.0)
+    other = CHARGES._replace(
+        unit_pulse=2.6, step_duration=1.8, decay_duration=1.8, read_duration=6.0
+    )
     many = made.spend(x, state, keep, other)[2].joules
     ratios = {term: (many[term] / once[term]).item() for term in once}
     assert ratios == pytest.approx({"pulse": 2, "bias": 3, "read": 4}, rel=1e-12)
+
+
+def test_a_lambda_of_another_step_is_held_by_another_voltage() -> None:
+    made = layer()
+    voltage = made.bias_voltage(CHARGES._replace(step_duration=0.2)).detach()
+    wanted = 0.3 + 0.15 * torch.logit(made.decay.detach() ** 3)
+    torch.testing.assert_close(voltage, wanted.clamp(0.05, 0.55), rtol=1e-12, atol=1e-14)
+    assert ((voltage > 0.05) & (voltage < 0.55)).any()
 
 
 @pytest.mark.parametrize("limits", [None, LIMITS])

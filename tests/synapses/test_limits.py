@@ -32,6 +32,12 @@ trains = st.lists(
 )
 
 
+@pytest.fixture(scope="session")
+def device() -> Memristor:
+    """Its Lambda refers to the step of these tests."""
+    return Memristor.from_file().varied(decay_duration=T_STEP)
+
+
 @pytest.fixture(scope="module")
 def network(device: Memristor) -> MSTPNNetwork:
     """Compiled once; each example programs and resets it."""

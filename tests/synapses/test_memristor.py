@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from brian2.units import (
     DimensionMismatchError,
+    Quantity,
     amp,
     mvolt,
     nsiemens,
@@ -66,10 +67,28 @@ def test_bias_voltage_inverts_decay(decay: float) -> None:
     assert DEVICE.decay(DEVICE.bias_voltage(decay)) == pytest.approx(decay, rel=1e-14)
 
 
-@given(decay=decays, step=st.floats(1e-3, 1.0))
-def test_trace_left_after_one_step_is_lambda(decay: float, step: float) -> None:
-    tau = DEVICE.time_constant(DEVICE.bias_voltage(decay), step * second)
-    assert math.exp(-step / float(tau)) == pytest.approx(decay, rel=1e-12)
+@given(voltage=st.floats(0, 0.6), step=st.floats(1e-3, 1.0))
+def test_time_constant_is_the_devices_and_lambda_the_steps(voltage: float, step: float) -> None:
+    # Fig. 3e refers to 1/15 s: tau = 1/15 s / ln(1 + exp((V_half - V)/V_slope))
+    tau = 1 / 15 / math.log1p(math.exp((0.3 - voltage) / (0.3 / math.log(0.92 / 0.08))))
+    assert float(DEVICE.time_constant(voltage * volt)) == pytest.approx(tau, rel=1e-12)
+    left = DEVICE.decay(voltage * volt, step * second)
+    # the exponent step/tau, at most 40, multiplies rounding
+    assert left == pytest.approx(math.exp(-step / tau), rel=1e-12)
+    low, high = DEVICE.decay_range(step * second)
+    assert low == pytest.approx(0.08 ** (15 * step), rel=1e-12)
+    assert high == pytest.approx(0.92 ** (15 * step), rel=1e-12)
+    again = DEVICE.bias_voltage(min(max(left, low), high), step * second)
+    # Lambda's inverse power divides by 15 step, where it is small the rounding of `left` grows
+    assert float(again) == pytest.approx(voltage, abs=1e-11)
+
+
+@pytest.mark.parametrize("duration", [0 * second, -1 * second, math.nan * second, 1 * volt])
+def test_a_duration_that_is_none_is_refused(duration: Quantity) -> None:
+    with pytest.raises((ValueError, DimensionMismatchError), match="duration must be"):
+        DEVICE.decay(0.3 * volt, duration)
+    with pytest.raises((ValueError, DimensionMismatchError), match="duration must be"):
+        DEVICE.bias_voltage(0.5, duration)
 
 
 @given(amplitude=amplitudes, width=widths)

@@ -8,7 +8,7 @@ import oracles
 import pytest
 import torch
 from brian2 import prefs
-from brian2.units import DimensionMismatchError, joule, ms, mvolt, second, volt
+from brian2.units import DimensionMismatchError, joule, mvolt, second, volt
 from numpy.typing import NDArray
 
 from mstpn.bridge.agents import BrianAgent, TwinAgent
@@ -161,7 +161,7 @@ def test_brian2_on_devices_that_differ_equals_their_recursion(
 ) -> None:
     monkeypatch.setitem(prefs, "codegen.target", target)
     p = parameters(limits)
-    net = MSTPNNetwork(p, device, 50 * ms, SPREAD)
+    net = MSTPNNetwork(p, device, device.decay_duration, SPREAD)
     net.reset(KEY)
     recursion = SpreadRecursion(p, spread(device), SPREAD.delta_f_std, numbers)
     for x in frames():
@@ -299,7 +299,7 @@ def test_the_seed_is_the_devices_and_each_deviation_has_its_own_stream(device: M
 
 
 def test_another_game_has_other_noise_on_the_same_devices(device: Memristor) -> None:
-    net = MSTPNNetwork(parameters(), device, 50 * ms, SPREAD)
+    net = MSTPNNetwork(parameters(), device, device.decay_duration, SPREAD)
     games = []
     for key in (1, 2, 1):
         net.reset(key)
@@ -352,7 +352,7 @@ def test_settings_of_a_command_line() -> None:
 
 
 def test_without_deviations_nothing_is_added(device: Memristor) -> None:
-    net = MSTPNNetwork(parameters(), device, 50 * ms, Nonidealities(seed=3))
+    net = MSTPNNetwork(parameters(), device, device.decay_duration, Nonidealities(seed=3))
     assert net.nonidealities is None
     assert "device_gain" not in net.synapses.variables
     assert not Nonidealities(drift_nu=0.1)
@@ -372,3 +372,15 @@ def test_bad_values_are_refused() -> None:
     with pytest.raises(DimensionMismatchError, match="t_inference must be in s"):
         Nonidealities(t_inference=1 * volt)
     assert float(Nonidealities().t_inference / second) == 0
+
+
+def test_devices_that_differ_at_another_step_than_lambda_refers_to(device: Memristor) -> None:
+    step = device.decay_duration / 3
+    d = SPREAD.draw((4,), device, step)
+    intended = np.array([0.5, 0.6, 0.8, 0.95])
+    held = bare_voltage(intended**3) - d.half_voltage_shift
+    left = (1 / (1 + np.exp((0.3 - held) / SLOPE))) ** (1 / 3)
+    # a cube and a cube root beside exp and log, some roundings each
+    np.testing.assert_allclose(d.decay(intended), left, rtol=1e-13)
+    shifted = d._replace(reduced_shift=torch.from_numpy(d.reduced_shift))
+    np.testing.assert_allclose(shifted.decay(torch.from_numpy(intended)), left, rtol=1e-13)

@@ -39,6 +39,12 @@ T = 50 * ms
 TARGETS = ("numpy", "cython")
 
 
+@pytest.fixture(scope="session")
+def device() -> Memristor:
+    """Its Lambda refers to the step of these tests."""
+    return Memristor.from_file().varied(decay_duration=T)
+
+
 @pytest.fixture(params=TARGETS)
 def on_target(request: pytest.FixtureRequest) -> str:
     return use_target(request.param)
@@ -59,7 +65,7 @@ class Pair:
             n_post,
             st_hebb.POSTSYNAPTIC,
             clock=self.clock,
-            namespace=st_hebb.constants(device, T),
+            namespace=st_hebb.constants(device),
             name="own_post*",
         )
 
@@ -68,7 +74,6 @@ class Pair:
             self.pre if pre is None else pre,
             self.post if post is None else post,
             self.device,
-            T,
             **options,
         )
         self.net = Network(self.pre, self.post, made)
@@ -316,8 +321,6 @@ def test_groups_that_do_not_fit_are_refused(device: Memristor) -> None:
     plain = NeuronGroup(2, "h : 1\nh_power : 1\nI : amp", name="plain*")
     with pytest.raises(ValueError, match="h_power must follow h"):
         pair.synapses(post=plain)
-    with pytest.raises(ValueError, match=r"step_duration must be that .* 50\. ms, got 20\. ms"):
-        st_hebb.get_synapses(pair.pre, pair.post, device, 20 * ms)
 
 
 def test_nothing_of_an_earlier_network_is_charged(device: Memristor) -> None:
@@ -325,7 +328,7 @@ def test_nothing_of_an_earlier_network_is_charged(device: Memristor) -> None:
     for _ in range(2):
         pre = st_hebb.get_presynaptic(1, device, T)
         post = st_hebb.get_postsynaptic(1, device, T)
-        synapses = st_hebb.get_synapses(pre, post, device, T)
+        synapses = st_hebb.get_synapses(pre, post, device)
         synapses.V_bias, synapses.W, synapses.Gamma = 0.5 * volt, 0.8, 0.1
         net = Network(pre, post, synapses)
         pre.z_last = post.h = 1
@@ -340,7 +343,7 @@ def test_synapses_added_late_begin_then(device: Memristor, numbers: oracles.Devi
     pair = Pair(device, 1, 1)
     net = Network(pair.pre, pair.post)
     net.run(20 * T, namespace={})
-    synapses = st_hebb.get_synapses(pair.pre, pair.post, device, T)
+    synapses = st_hebb.get_synapses(pair.pre, pair.post, device)
     synapses.V_bias, synapses.F = 0.5 * volt, 0.2
     net.add(synapses)
     net.run(4 * T, namespace={})
@@ -535,7 +538,7 @@ def test_cpp_standalone_knows_subgroups_and_delays(
     try:
         pair = Pair(device, 4, 3)
         synapses = pair.synapses(pre=pair.pre[2:4], post=pair.post[1:])
-        delayed = st_hebb.get_synapses(pair.pre, pair.post, device, T)
+        delayed = st_hebb.get_synapses(pair.pre, pair.post, device)
         delayed.delay = 100 * ms
         pair.net.add(delayed)
         synapses.W = 0.8
@@ -603,7 +606,7 @@ def test_inputs_set_while_a_step_begins_are_those_of_the_step(
 ) -> None:
     pre = st_hebb.get_presynaptic(1, device, T)
     post = st_hebb.get_postsynaptic(1, device, T, clock=pre.clock)
-    synapses = st_hebb.get_synapses(pre, post, device, T)
+    synapses = st_hebb.get_synapses(pre, post, device)
     synapses.W, synapses.Gamma = 0.8, 0.1
 
     @network_operation(clock=pre.clock, when=slot)

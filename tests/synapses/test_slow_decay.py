@@ -32,6 +32,12 @@ SLOPE = 0.12283266696153589
 """V_slope in volt, from Lambda(0 V) = 0.08 and V_half = 0.3 V: 0.3 / ln(0.92 / 0.08)."""
 
 
+@pytest.fixture(scope="session")
+def device() -> Memristor:
+    """Its Lambda refers to the step of these tests."""
+    return Memristor.from_file().varied(decay_duration=T_S * 1000 * ms)
+
+
 def parameters(limits: WriteLimits | None = None) -> LayerParameters:
     rng = np.random.default_rng(0)
     return LayerParameters(
@@ -273,7 +279,7 @@ def test_what_two_exponentials_cannot_do_is_refused(device: Memristor) -> None:
     post = st_hebb.get_postsynaptic(1, device, 50 * ms, clock=pre.clock)
     with pytest.raises(ValueError, match="form must be event-driven with slow_fraction, got clock"):
         st_hebb.get_synapses(
-            *(pre, post, device, 50 * ms),
+            *(pre, post, device),
             form="clock-driven",
             deviations=SLOW.draw((1,), device),
         )

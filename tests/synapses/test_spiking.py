@@ -25,12 +25,13 @@ from brian2.units import coulomb, farad, joule, ms, second, usecond, volt
 from mstpn.synapses.bench.voltage_driven import simulate
 from mstpn.synapses.bench.waveforms import Waveform
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.nonidealities import Nonidealities, cycle_noise
 from mstpn.synapses.spiking import get_spiking_synapses
 from mstpn.synapses.support.brian_target import use_target
 
-STEP = second / 15
 DT = 0.1 * ms
 TRACE = 20.0  # ms
+STD = 0.3
 
 
 def trains(seed: int, n: int, n_spikes: int = 25) -> tuple[Any, Any]:
@@ -45,7 +46,7 @@ class Model:
     """A source of spikes on either side, and the synapses between."""
 
     def __init__(self, device: Memristor, seed: int, n: tuple[int, int], **options: Any) -> None:
-        clock = Clock(DT, name="spikes_clock*")
+        clock, self.shape = Clock(DT, name="spikes_clock*"), n
         (self.i, self.at_pre), (self.j, self.at_post) = trains(seed, n[0]), trains(seed + 99, n[1])
         sources = [
             SpikeGeneratorGroup(size, units, steps * DT, clock=clock, name=f"{side}*")
@@ -54,7 +55,7 @@ class Model:
                 (n[1], self.j, self.at_post, "after"),
             )
         ]
-        self.synapses = get_spiking_synapses(sources[0], sources[1], device, STEP, **options)
+        self.synapses = get_spiking_synapses(sources[0], sources[1], device, **options)
         self.net = Network(*sources, self.synapses)
 
     def run(self, duration: Any) -> None:
@@ -77,9 +78,17 @@ def on_paper(
         events = [(t, 0) for t in model.at_pre[model.i == i]]
         events += [(t, 1) for t in model.at_post[model.j == j]]
         w, gamma, v = (parameters[name][k] for name in ("W", "Gamma", "V_bias"))
-        rate = math.log(1 / (1 / (1 + math.exp(-(v - 0.3) / 0.12283266696153589)))) / (1 / 15)
+        half_voltage = 0.3 + parameters.get("shift", np.zeros(n))[k]
+        rate = math.log1p(math.exp((half_voltage - v) / 0.12283266696153589)) / (1 / 15)
         f = x = y = now = 0.0
         last = [-1e9, -1e9]
+
+        def gain(step: int, k: int = k, synapse: int = i * model.shape[1] + j) -> float:
+            if "gain" not in parameters:
+                return 1.0
+            noise = STD * float(cycle_noise(0, step, synapse))
+            return float(parameters["gain"][k]) * max(1 + noise, 0)
+
         for step, side in [*sorted(events), (round(duration / 1e-4), None)]:
             span = step * 1e-4 - now
             left, fade = f * math.exp(-rate * span), math.exp(-span / (TRACE * 1e-3))
@@ -93,12 +102,12 @@ def on_paper(
                 wanted = gamma * (y if side == 0 else x)
                 issued = 0.0 if abs(wanted) < limits.delta_f_min else wanted
                 issued = max(-limits.delta_f_max, min(limits.delta_f_max, issued))
-                moved = f + issued
+                moved = f + gain(step) * issued
                 found["pulse"][k] += d.e_pulse * (abs(issued) / d.df_max) ** d.energy_exponent
             else:
                 half, e_half, width = halves
                 share = min(max(1 - (now - last[1 - side]) / width, 0), 1)
-                moved = f + half + (d.df_max - 2 * half) * share
+                moved = f + gain(step) * (half + (d.df_max - 2 * half) * share)
                 found["pulse"][k] += e_half + (d.e_pulse - 2 * e_half) * share
                 last[side] = now
             f = max(limits.total_min - w, min(limits.total_max - w, moved))
@@ -139,25 +148,31 @@ def halves(device: Memristor) -> tuple[float, float, float]:
 
 
 @pytest.mark.parametrize("rule", ["traces", "overlap"])
+@pytest.mark.parametrize("spread", [False, True])
 @pytest.mark.parametrize(
     ("sparse", "target"), [(False, "numpy"), (True, "numpy"), (True, "cython")]
 )
 def test_spike_by_spike(
-    rule: str, target: Any, sparse: int, device: Memristor, numbers: oracles.Device
+    rule: str, target: Any, sparse: int, spread: bool, device: Memristor, numbers: oracles.Device
 ) -> None:
     use_target(target)
-    limits = device.write_limits() if rule == "traces" else device.write_limits(smallest=False)
-    model = Model(
-        *(device, 5, (3, 4)),
-        rule=rule,
-        limits=limits,
-        connect="i != j" if sparse else True,
-    )
-    parameters = drawn(len(model.synapses), 1)
-    for name, values in parameters.items():
+    limits, n = device.write_limits(), 9 if sparse else 12  # i = 0, 1, 2 with j != i of 0 to 3
+    options: dict[str, Any] = {"limits": limits} if rule == "traces" else {}
+    parameters = drawn(n, 1)
+    if spread:
+        deviations = Nonidealities(
+            delta_f_dtod=0.4, half_voltage_dtod=0.03 * volt, corrupt_devices_prob=0.2, seed=3
+        ).draw((n,), device)
+        options |= {"deviations": deviations, "delta_f_std": STD}
+    model = Model(device, 5, (3, 4), rule=rule, connect="i != j" if sparse else True, **options)
+    assigned = parameters if rule == "traces" else parameters | {"Gamma": np.zeros(n)}
+    for name, values in assigned.items():
         setattr(model.synapses, name, values * (volt if name == "V_bias" else 1))
     model.run(400 * ms)
-    wanted = on_paper(model, numbers, rule, parameters | {"limits": limits}, 0.4, halves(device))
+    parameters["limits"] = limits
+    if spread:
+        parameters |= {"gain": deviations.update_gain, "shift": deviations.half_voltage_shift}
+    wanted = on_paper(model, numbers, rule, parameters, 0.4, halves(device))
     assert np.abs(wanted["F"]).max() > 1e-3
     check(model, wanted)
 
@@ -193,7 +208,7 @@ def test_the_charge_moves_a_membrane(device: Memristor, numbers: oracles.Device)
         1, "v : volt", threshold="v > 1*volt", clock=clock, namespace={}, name="lif_that_spikes*"
     )
     synapses = get_spiking_synapses(
-        source, lif, device, STEP, effect="v_post += charge/C_m", namespace={"C_m": capacity}
+        source, lif, device, effect="v_post += charge/C_m", namespace={"C_m": capacity}
     )
     synapses.W = [0.5, -0.25]
     Network(source, lif, synapses).run(3 * ms, namespace={})
@@ -209,7 +224,7 @@ def test_overlap_is_the_device_under_both_voltages(apart: int, device: Memristor
         SpikeGeneratorGroup(1, [0], [t] * usecond, clock=clock, name=f"side{t}*")
         for t in (1000, 1000 + apart)
     )
-    synapses = get_spiking_synapses(pre, post, device, STEP, rule="overlap")
+    synapses = get_spiking_synapses(pre, post, device, rule="overlap")
     synapses.V_bias = 0.4 * volt
     Network(pre, post, synapses).run(3 * ms, namespace={})
     both = max(0, 100 - apart)
@@ -225,10 +240,9 @@ def test_overlap_is_the_device_under_both_voltages(apart: int, device: Memristor
             np.zeros(len(levels), bool),
         ),
         device,
-        STEP,
     )
     tau = float(synapses.tau[0] / second)
-    fast = float(device.time_constant(0.6 * volt, STEP) / second)
+    fast = float(device.time_constant(0.6 * volt) / second)
     # under pulses tau is that of the largest bias; from spike to the end of its pulse it is w
     error = 1e-4 / (2 * fast) + 2e-4 / tau
     assert synapses.F_now[0] == pytest.approx(driven.trace[-1, 0], rel=error)
@@ -239,7 +253,7 @@ def test_half_a_pulse_alone_is_paid_for(device: Memristor) -> None:
     clock = Clock(DT, name="half_clock*")
     pre = SpikeGeneratorGroup(1, [0], [1] * ms, clock=clock, name="pre*")
     post = SpikeGeneratorGroup(3, [], [] * ms, clock=clock, name="post*")
-    synapses = get_spiking_synapses(pre, post, device, STEP, rule="overlap")
+    synapses = get_spiking_synapses(pre, post, device, rule="overlap")
     Network(pre, post, synapses).run(1.1 * ms, namespace={})
     np.testing.assert_allclose(synapses.E_pulse[:] / joule, [3.65e-12] * 3, rtol=1e-12)
     np.testing.assert_allclose(synapses.F[:], [0.1 / 16] * 3, rtol=1e-12)
@@ -248,15 +262,23 @@ def test_half_a_pulse_alone_is_paid_for(device: Memristor) -> None:
 def test_poisson_inputs_and_bad_rules(device: Memristor) -> None:
     source = PoissonGroup(5, 200 / second, name="poisson*")
     defaultclock.dt = DT
-    synapses = get_spiking_synapses(source, source, device, STEP, connect="i != j")
+    synapses = get_spiking_synapses(source, source, device, connect="i != j")
     synapses.Gamma, synapses.V_bias = 0.02, 0.5 * volt
     Network(source, synapses).run(100 * ms, namespace={})
     assert (synapses.F_now[:] >= 0).all()
     assert synapses.F_now[:].max() > 0.01
     with pytest.raises(ValueError, match="rule must be one of traces, overlap, got 'stdp'"):
-        get_spiking_synapses(source, source, device, STEP, rule="stdp")  # type: ignore[arg-type]
+        get_spiking_synapses(source, source, device, rule="stdp")  # type: ignore[arg-type]
     other = PoissonGroup(5, 200 / second, clock=Clock(1 * ms, name="slow*"), name="poisson_slow*")
     with pytest.raises(ValueError, match="both sides must spike in steps of one length"):
-        get_spiking_synapses(source, other, device, STEP)
+        get_spiking_synapses(source, other, device)
+    with pytest.raises(ValueError, match="limits must be absent with overlap"):
+        get_spiking_synapses(source, source, device, rule="overlap", limits=device.write_limits())
+    alone = get_spiking_synapses(source, source, device, rule="overlap", name="alone*")
+    with pytest.raises(ValueError, match="Gamma must be 0 with overlap"):
+        alone.Gamma = 0.1
+    slow = Nonidealities(slow_fraction=0.5).draw((25,), device)
+    with pytest.raises(ValueError, match="deviations must be without slow_fraction"):
+        get_spiking_synapses(source, source, device, deviations=slow)
     with pytest.raises(ValueError, match="trace_duration must be positive"):
-        get_spiking_synapses(source, source, device, STEP, trace_duration=0 * ms)
+        get_spiking_synapses(source, source, device, trace_duration=0 * ms)

@@ -33,6 +33,12 @@ I : amp
 """
 
 
+@pytest.fixture(scope="session")
+def device() -> Memristor:
+    """Its Lambda refers to the step of these tests."""
+    return Memristor.from_file().varied(decay_duration=T_STEP)
+
+
 @dataclass
 class Bench:
     """Synapses between units whose z and h the test sets, one row a network step."""
@@ -61,14 +67,13 @@ def bench(
         POSTSYNAPTIC,
         method="exact",
         clock=clock,
-        namespace=st_hebb.constants(device, T_STEP),
+        namespace=st_hebb.constants(device),
         name="post*",
     )
     synapses = st_hebb.get_synapses(
         pre,
         post,
         device,
-        T_STEP,
         form=form,  # type: ignore[arg-type]
         method=method,
     )
@@ -244,7 +249,7 @@ def test_a_voltage_below_zero_is_held_where_the_device_allows_it(device: Memrist
     clock = Clock(50 * ms)
     pre = st_hebb.get_presynaptic(1, below, 50 * ms, clock=clock)
     post = st_hebb.get_postsynaptic(1, below, 50 * ms, clock=clock)
-    synapses = st_hebb.get_synapses(pre, post, below, 50 * ms)
+    synapses = st_hebb.get_synapses(pre, post, below)
     st_hebb.apply_bias(synapses, below, bias_voltage=-0.3 * volt)
     synapses.F = 1
     Network(pre, post, synapses).run(100 * ms, namespace={})

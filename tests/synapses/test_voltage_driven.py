@@ -19,7 +19,6 @@ from mstpn.synapses.memristor import Memristor
 Array = NDArray[np.float64]
 DEVICE = Memristor.from_file()
 ORACLE = oracles.DrivenDevice()
-STEP = second / 15
 
 
 def levels(pairs: list[tuple[float, float]]) -> Waveform:
@@ -28,7 +27,7 @@ def levels(pairs: list[tuple[float, float]]) -> Waveform:
 
 
 def run(waveform: Waveform, weight: float | Array = 0.0) -> Trace:
-    return simulate(waveform, DEVICE, STEP, weight=weight)
+    return simulate(waveform, DEVICE, weight=weight)
 
 
 def states(trace: Trace) -> Array:
@@ -128,7 +127,7 @@ def brian_rk4(dt: Quantity, voltages: Quantity) -> Array:
         VOLTAGE_DRIVEN + "V = voltage(t) : volt (constant over dt)",
         method="rk4",
         clock=Clock(dt),
-        namespace=constants(DEVICE, STEP) | {"voltage": TimedArray(voltages, dt=100 * ms)},
+        namespace=constants(DEVICE) | {"voltage": TimedArray(voltages, dt=100 * ms)},
     )
     group.run_regularly(WINDOW, when="end", clock=group.clock)
     group.F, group.W = 0.5, 0.3
@@ -187,7 +186,7 @@ def test_spread_is_that_asked_for_and_of_the_seed() -> None:
     pulse = hold(np.full(20_000, 3.0) * volt, 100 * usecond)
 
     def shares(std: float, seed: int) -> Array:
-        trace = simulate(pulse, DEVICE, STEP, delta_f_std=std, seed=seed).trace[0]
+        trace = simulate(pulse, DEVICE, delta_f_std=std, seed=seed).trace[0]
         return trace / run(hold(3 * volt, 100 * usecond)).trace[0, 0]
 
     noisy = shares(0.05, 3)
@@ -228,4 +227,4 @@ def test_what_cannot_be_applied_is_refused() -> None:
     with pytest.raises(ValueError, match=r"weight must lie in \[.*\], got 9"):
         run(pulse, 9.0)
     with pytest.raises(ValueError, match="set_fraction must be below 1 to give a rate, got 1"):
-        simulate(pulse, replace(DEVICE, set_fraction=1.0), STEP)
+        simulate(pulse, replace(DEVICE, set_fraction=1.0))
