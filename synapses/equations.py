@@ -21,6 +21,7 @@ __all__ = [
     "POSTSYNAPTIC",
     "PRESYNAPTIC",
     "READ",
+    "READ_SIGNAL",
     "READ_SLOW",
     "SETTLE",
     "SETTLE_SLOW",
@@ -157,12 +158,11 @@ of its own. F is then the fast part alone."""
 
 G_READ = f"G_read = {_g('W + F')}"
 """What is read."""
-READ = code(
-    G_READ,
-    "I_post += V_read*G_read*z_pre",
-    "E_read += V_read**2*G_read*t_read*abs(z_pre)",
-)
+_PAID = "E_read += V_read**2*G_read*t_read*abs(z_pre)"
+READ = code(G_READ, "I_post += V_read*G_read*z_pre", _PAID)
 """The read current; an input is read for |z| read durations, with the polarity of z."""
+READ_SIGNAL = code(G_READ, "I_post += V_read*(G_read - G_offset)*z_pre", _PAID)
+"""The same where the periphery takes the offset conductance's current away."""
 
 WRITE_SLOW = code(
     _WANTED,

@@ -24,10 +24,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
-from brian2 import Clock, Equations, NeuronGroup, get_device
+from brian2 import Clock, Equations, NeuronGroup, TimedArray, get_device
 from brian2.devices.device import RuntimeDevice
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.units import Quantity, volt
+from numpy.typing import NDArray
 
 from mstpn.synapses.equations import (
     CLOCK_DRIVEN,
@@ -37,6 +38,7 @@ from mstpn.synapses.equations import (
     POSTSYNAPTIC,
     PRESYNAPTIC,
     READ,
+    READ_SIGNAL,
     READ_SLOW,
     SETTLE,
     SETTLE_SLOW,
@@ -65,6 +67,7 @@ __all__ = [
     "POSTSYNAPTIC",
     "PRESYNAPTIC",
     "READ",
+    "READ_SIGNAL",
     "READ_SLOW",
     "SETTLE",
     "SETTLE_SLOW",
@@ -78,6 +81,7 @@ __all__ = [
     "apply_bias",
     "check_weight",
     "constants",
+    "feed",
     "get_postsynaptic",
     "get_presynaptic",
     "get_shared_constants",
@@ -99,8 +103,9 @@ def get_presynaptic(
 ) -> NeuronGroup:
     """Presynaptic units that emit `active` when z != 0, `driven` then and one step later.
 
-    Set z and z_last before a step begins or in its slot `start` at the latest: z is compared with
-    0 after that, and powers are taken before the synapses are visited.
+    `feed` gives them inputs. By hand, set z and z_last before a step begins or in its slot `start`
+    at the latest: z is compared with 0 after that, and powers are taken before the synapses are
+    visited.
 
     Parameters
     ----------
@@ -126,6 +131,33 @@ def get_presynaptic(
     if shared is not None:
         share_constants(group, shared)
     return group
+
+
+def feed(presynaptic: NeuronGroup, inputs: NDArray[np.floating[Any]]) -> None:
+    """Let presynaptic units take their inputs from an array while the network runs.
+
+    Parameters
+    ----------
+    presynaptic : NeuronGroup
+        From `get_presynaptic`, or a subgroup of it.
+    inputs : ndarray, (T, n)
+        z of n units: row k in the step that begins at k steps, 0 before and after them.
+
+    Raises
+    ------
+    ValueError
+        If the inputs have another shape or are not finite.
+    """
+    n = len(presynaptic)
+    if np.ndim(inputs) != 2 or np.shape(inputs)[1] != n:
+        raise ValueError(f"inputs must have shape (T, {n}), got {np.shape(inputs)}")
+    if not np.isfinite(inputs).all():
+        raise ValueError("inputs must be finite, got NaN or infinity")
+    owner = getattr(presynaptic, "source", presynaptic)
+    name = f"inputs_{sum(key.startswith('inputs_') for key in owner.namespace)}"
+    padded = np.concatenate([inputs, np.zeros((1, n))])
+    owner.namespace[name] = TimedArray(padded, dt=presynaptic.clock.dt, name=f"{name}*")
+    presynaptic.run_regularly(f"z_last = z\nz = {name}(t, i)", when="before_start")
 
 
 def get_postsynaptic(
@@ -168,6 +200,7 @@ def get_synapses(
     form: Literal["event-driven", "clock-driven"] = "event-driven",
     connect: bool | str | Mapping[str, Any] = True,
     delay: Quantity | None = None,
+    offset: bool = True,
     limits: WriteLimits | None = None,
     deviations: Deviations | None = None,
     delta_f_std: float = 0.0,
@@ -195,6 +228,9 @@ def get_synapses(
         False, to connect them later.
     delay : Quantity, second, optional
         Of pulses and reads; z, z_last and h are those at the arrival.
+    offset : bool
+        Whether I holds the current of the offset conductance, as the device gives it. If not, the
+        code is `READ_SIGNAL`, and I is V_read kappa times the sum of (W + F) z.
     limits : WriteLimits, optional
         Pulses follow `WRITE_LIMITED` instead of `WRITE`.
     deviations : Deviations, optional
@@ -231,7 +267,7 @@ def get_synapses(
         start=("lastupdate", "t_settled") if settle else (),
         guards=guards,
         initial=initial_of(device, deviations),
-        on_pre=_code(form, limits is not None, slow),
+        on_pre=_code(form, limits is not None, slow, offset),
         on_event="driven",
         delay=delay,
         method=method,
@@ -320,10 +356,11 @@ def _equations(form: str, spread: bool, slow: bool) -> Equations:
     return equations + SPREAD if spread else equations
 
 
-def _code(form: str, limited: bool, slow: bool) -> str:
+def _code(form: str, limited: bool, slow: bool, offset: bool) -> str:
+    read = READ if offset else READ_SIGNAL
     if slow:
-        return str(WRITE_SLOW + READ + READ_SLOW)
-    code = (WRITE_LIMITED if limited else WRITE) + READ
+        return str(WRITE_SLOW + read + READ_SLOW)
+    code = (WRITE_LIMITED if limited else WRITE) + read
     if form == "clock-driven":
         return "".join(line for line in code.splitlines(keepends=True) if "F_in" not in line)
     return str(code)

@@ -618,3 +618,43 @@ def test_inputs_set_while_a_step_begins_are_those_of_the_step(
     assert float(post.I[0] / amp) == pytest.approx(current, rel=1e-13)
     spent = numbers.e_pulse * (0.1 * 0.25 * 0.5 / 0.1) ** 0.5
     assert float(synapses.E_pulse[0] / joule) == pytest.approx(spent, rel=1e-12)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_layer_of_plain_brian2_equals_the_recursion(
+    target: Any, device: Memristor, numbers: oracles.Device
+) -> None:
+    use_target(target)
+    rng, n, m, steps = np.random.default_rng(8), 3, 7, 30
+    weight, gamma = rng.uniform(-0.5, 0.5, (n, m)), rng.uniform(-0.1, 0.1, (n, m))
+    x = rng.normal(size=(steps, m)) * (rng.random((steps, m)) < 0.4)
+    pre = st_hebb.get_presynaptic(m, device, T)
+    post = st_hebb.get_postsynaptic(n, device, T, clock=pre.clock)
+    post.run_regularly("h = tanh(I/(V_read*kappa))", when="after_synapses")
+    synapses = st_hebb.get_synapses(pre, post, device, offset=False)
+    synapses.W, synapses.Gamma, synapses.V_bias = weight.T.ravel(), gamma.T.ravel(), 0.4 * volt
+    st_hebb.feed(pre[:4], x[:, :4])
+    st_hebb.feed(pre[4:], x[:, 4:])
+    seen = StateMonitor(post, "h", record=True, when="end", clock=pre.clock)
+    Network(pre, post, synapses, seen).run((steps + 1) * T, namespace={})
+    decay = 1 / (1 + math.exp((0.3 - 0.4) / 0.12283266696153589))
+    trace, wanted, read = np.zeros((n, m)), [], 0.0
+    for z in x:
+        wanted.append(np.tanh((weight + trace) @ z))
+        conductance = numbers.g_offset + numbers.kappa * (weight + trace)
+        read += float((numbers.v_read**2 * numbers.t_read * conductance * np.abs(z)).sum())
+        trace = decay * trace + gamma * np.outer(wanted[-1], z)
+    # each step's F passes some roundings of 1e-16 on to the next, damped by its decay
+    np.testing.assert_allclose(np.array(seen.h).T[:-1], wanted, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(seen.h[:, -1], 0, atol=0)
+    now = synapses.F_now[:].reshape(m, n).T  # one step after the last pulses
+    np.testing.assert_allclose(now, decay * trace, rtol=0, atol=1e-13)
+    assert float(synapses.energy()["read"] / joule) == pytest.approx(read, rel=1e-12)
+
+
+def test_inputs_that_are_none_are_refused(device: Memristor) -> None:
+    pre = st_hebb.get_presynaptic(3, device, T)
+    with pytest.raises(ValueError, match=r"inputs must have shape \(T, 3\), got \(3,\)"):
+        st_hebb.feed(pre, np.zeros(3))
+    with pytest.raises(ValueError, match="inputs must be finite"):
+        st_hebb.feed(pre, np.full((2, 3), np.nan))
