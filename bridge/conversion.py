@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from brian2.units import Quantity
+from brian2.units import Quantity, volt
 from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
@@ -13,7 +13,7 @@ from mstpn.network.wiring import line_values
 from mstpn.synapses.memristor import DECAY_ROUNDING, Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["bias_voltages", "conductances", "held_parameters", "layer_parameters", "line_voltages"]
+__all__ = ["held_parameters", "layer_parameters", "line_voltages"]
 
 
 def layer_parameters(
@@ -60,18 +60,6 @@ def line_voltages(
     return device.bias_voltage(lines, step_duration)
 
 
-def conductances(parameters: LayerParameters, device: Memristor) -> Quantity:
-    """Long-term conductance of every synapse, (N, M)."""
-    return device.conductance(parameters.weight)
-
-
-def bias_voltages(
-    parameters: LayerParameters, device: Memristor, step_duration: Quantity = STEP_DURATION
-) -> Quantity:
-    """Voltage held between pulses on every synapse, (N, M)."""
-    return device.bias_voltage(parameters.decay, step_duration)
-
-
 def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
     """W, Lambda and Gamma as the synapses hold them, and the limits of their updates.
 
@@ -87,17 +75,13 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
     """
     if network.nonidealities is not None:
         raise ValueError("the devices must be ideal for a ledger of every synapse")
-    synapses, n = network.synapses, network.parameters.n_hidden
-    decay = network.device.decay(synapses.V_bias[:], network.clock.dt)
-    arrays = {
-        name: np.array(value, dtype=np.float64).reshape(-1, n)
-        for name, value in (
-            ("weight", synapses.W[:]),
-            ("decay", decay),
-            ("gamma", synapses.Gamma[:]),
-        )
+    voltage = network.of_synapses("V_bias") * volt
+    return {
+        "weight": network.of_synapses("W"),
+        "decay": np.asarray(network.device.decay(voltage, network.clock.dt)),
+        "gamma": network.of_synapses("Gamma"),
+        "limits": network.parameters.limits or WriteLimits(),
     }
-    return arrays | {"limits": network.parameters.limits or WriteLimits()}
 
 
 def _check(name: str, value: NDArray[np.float64], low: float, high: float, slack: float) -> None:

@@ -1,9 +1,9 @@
 """One game, frame by frame, and its record."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from brian2.units import Quantity, joule, second
@@ -16,22 +16,36 @@ from mstpn.network.saturation import Saturation
 from mstpn.network.step_time import StepTime
 from mstpn.synapses.support.state import StateError, check_state, part
 
-__all__ = [
-    "FrameRecorder",
-    "Game",
-    "GameRecord",
-    "play_game",
-]
+__all__ = ["Frame", "Game", "GameRecord", "play_game"]
 
 
-class FrameRecorder(Protocol):
-    """Whatever keeps the frames of a game."""
+class Frame(NamedTuple):
+    """One decision of a game: what was seen, what the network made of it, what came of it.
 
-    def record(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
-        """Take the presynaptic vector (M,) and the output (N,) of one frame."""
+    Parameters
+    ----------
+    observation : ndarray of uint8, (84, 84)
+        What the agent saw.
+    z : ndarray, (M,)
+        Presynaptic vector.
+    h : ndarray, (N,)
+        Output.
+    action : int
+    decisions : int
+        Of the game so far, this one included.
+    score : float
+        After it.
+    done : bool
+        Whether the game is over.
+    """
 
-    def flush(self) -> None:
-        """Write what was taken so far."""
+    observation: NDArray[np.uint8]
+    z: NDArray[np.float64]
+    h: NDArray[np.float64]
+    action: int
+    decisions: int
+    score: float
+    done: bool
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,7 @@ class GameRecord:
 
 
 class Game:
-    """One game from its start, decision by decision; it can be saved between any two.
+    """One game from its start, frame by frame; it can be saved between any two.
 
     Parameters
     ----------
@@ -115,8 +129,6 @@ class Game:
     seed : int
     twin : TwinAgent, optional
         Sees the same frames; its actions are compared, not played.
-    recorder : FrameRecorder, optional
-        Given z and h of every frame.
 
     Attributes
     ----------
@@ -126,40 +138,47 @@ class Game:
     """
 
     def __init__(
-        self,
-        pong: Pong,
-        agent: BrianAgent,
-        seed: int,
-        *,
-        twin: TwinAgent | None = None,
-        recorder: FrameRecorder | None = None,
+        self, pong: Pong, agent: BrianAgent, seed: int, *, twin: TwinAgent | None = None
     ) -> None:
-        self.pong, self.agent, self.seed = pong, agent, seed
-        self.twin, self.recorder = twin, recorder
+        self.pong, self.agent, self.seed, self.twin = pong, agent, seed, twin
         agent.reset(seed)
         if twin is not None:
             twin.reset(seed)
         self._observation = pong.reset(seed)
         self.score, self.decisions, self.done = 0.0, 0, False
-        self._equal, self._difference = 0, 0.0
         self._saturation = Saturation(agent.network)
         self._step_time = StepTime(agent.network)
+        self._equal, self._difference = np.zeros((), np.int64), np.zeros(())
+        self._counted = {
+            "equal": self._equal,
+            "difference": self._difference,
+            "saturation": self._saturation.counts,
+            "step_time": self._step_time.totals,
+        }
         self._started = time.perf_counter()
 
-    def step(self) -> None:
-        """Play one decision."""
-        action = self.agent.step(self._observation)
-        if self.recorder is not None:
-            self.recorder.record(self.agent.network.z, self.agent.h)
-        if self.twin is not None:
-            self._equal += self.twin.step(self._observation) == action
-            difference = float(np.abs(self.twin.h - self.agent.h).max())
-            self._difference = max(self._difference, difference)
-        self._saturation.observe(self.decisions, self.agent.h)
-        self._step_time.observe(self.agent.h)
+    def frames(self) -> Iterator[Frame]:
+        """Play on to the end, one decision after the other."""
+        while not self.done:
+            frame = self._decide()
+            self._count(frame)
+            yield frame
+
+    def _decide(self) -> Frame:
+        seen = self._observation
+        action = self.agent.step(seen)
         self._observation, reward, self.done = self.pong.step(action)
         self.score += reward
         self.decisions += 1
+        z = self.agent.network.z.copy()
+        return Frame(seen, z, self.agent.h, action, self.decisions, self.score, self.done)
+
+    def _count(self, frame: Frame) -> None:
+        self._saturation.observe(frame.z, frame.h)
+        self._step_time.observe(frame.z, frame.h)
+        if self.twin is not None:
+            self._equal += self.twin.step(frame.observation) == frame.action
+            np.maximum(self._difference, np.abs(self.twin.h - frame.h).max(), self._difference)
 
     def record(self, *, worst_case_bias: bool = False) -> GameRecord:
         """What the game was like so far.
@@ -181,18 +200,16 @@ class Game:
             energy=self.agent.network.energy(worst_case=worst_case_bias),
             saturation=self._saturation.shares(),
             step_time=self._step_time.summary(),
-            twin_action_agreement=self._equal / self.decisions if twin else None,
-            twin_max_abs_difference=self._difference if twin else None,
+            twin_action_agreement=float(self._equal / self.decisions) if twin else None,
+            twin_max_abs_difference=float(self._difference) if twin else None,
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that the rest of the game depends on; frames that a recorder holds are flushed."""
-        if self.recorder is not None:
-            self.recorder.flush()
-        parts = {"agent": self.agent} | ({"twin": self.twin} if self.twin is not None else {})
-        state = self._tally() | {"actions": np.array(self.pong.actions, dtype=np.int8)}
-        for name, owner in parts.items():
-            state |= {f"{name}.{key}": value for key, value in owner.state().items()}
+        """All that the rest of the game depends on."""
+        state = self._own() | {"actions": np.array(self.pong.actions, dtype=np.int8)}
+        for name, owner in (("agent", self.agent), ("twin", self.twin)):
+            if owner is not None:
+                state |= {f"{name}.{key}": value for key, value in owner.state().items()}
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -205,10 +222,8 @@ class Game:
         """
         owned = ("agent.", "twin.")
         own = {name: value for name, value in state.items() if not name.startswith(owned)}
-        actions = own.pop("actions", np.empty(0, dtype=np.int8))
-        check_state(
-            own | {"actions": actions}, self._tally() | {"actions": np.zeros(actions.size, np.int8)}
-        )
+        actions = own.get("actions", np.empty(0, dtype=np.int8))
+        check_state(own, self._own() | {"actions": np.zeros(actions.size, np.int8)})
         if self.twin is not None:
             self.twin.restore(part(state, "twin"))
         self.agent.restore(part(state, "agent"))
@@ -220,63 +235,26 @@ class Game:
         if not np.array_equal(self._observation, own["observation"]):
             raise StateError("observation differs: the emulator is another one")
         self.decisions = len(actions)
-        self._equal, self._difference = int(own["equal"]), float(own["difference"])
-        self._saturation.counts[:] = own["saturation"]
-        self._step_time.totals[:] = own["step_time"]
+        for name, counted in self._counted.items():
+            counted[...] = own[name]
         self._started = time.perf_counter() - float(own["wall_second"])
 
-    def _tally(self) -> dict[str, NDArray[Any]]:
-        return {
+    def _own(self) -> dict[str, NDArray[Any]]:
+        return {name: counted.copy() for name, counted in self._counted.items()} | {
             "observation": self._observation.copy(),
-            "equal": np.array(self._equal, dtype=np.int64),
-            "difference": np.array(self._difference),
-            "saturation": self._saturation.counts.copy(),
-            "step_time": self._step_time.totals.copy(),
             "wall_second": np.array(time.perf_counter() - self._started),
         }
 
 
-def play_game(
-    pong: Pong,
-    agent: BrianAgent,
-    seed: int,
-    *,
-    twin: TwinAgent | None = None,
-    worst_case_bias: bool = False,
-    recorder: FrameRecorder | None = None,
-    on_step: Callable[[int, float], None] | None = None,
-    saved: Mapping[str, NDArray[Any]] | None = None,
-    save: Callable[[dict[str, NDArray[Any]]], None] | None = None,
-    save_every: int = 200,
-) -> GameRecord:
+def play_game(pong: Pong, agent: BrianAgent, seed: int) -> GameRecord:
     """Play one game to its end.
 
     Parameters
     ----------
-    pong, agent, seed, twin, recorder
+    pong, agent, seed
         As for `Game`.
-    worst_case_bias : bool
-        Charge every bias at the device's largest voltage.
-    on_step : callable, optional
-        Called after every decision with the number of decisions and the score so far.
-    saved : mapping, optional
-        State to go on from.
-    save : callable, optional
-        Given the state after every `save_every` decisions and after the last one.
-    save_every : int
-
-    Raises
-    ------
-    StateError
-        If `saved` does not fit.
     """
-    game = Game(pong, agent, seed, twin=twin, recorder=recorder)
-    if saved:
-        game.restore(saved)
-    while not game.done:
-        game.step()
-        if on_step is not None:
-            on_step(game.decisions, game.score)
-        if save is not None and (game.done or game.decisions % save_every == 0):
-            save(game.state())
-    return game.record(worst_case_bias=worst_case_bias)
+    game = Game(pong, agent, seed)
+    for _ in game.frames():
+        pass
+    return game.record()

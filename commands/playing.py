@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +15,12 @@ from brian2 import prefs
 from brian2.units import volt
 from tqdm import tqdm
 
-from mstpn.analysis.energy.recording import parts_folder
+from mstpn.analysis.energy.recording import Recorder, parts_folder
 from mstpn.analysis.pictures.film import SynapseFilm
 from mstpn.bridge.ablation import ablated, held_at
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import FrameRecorder, GameRecord, play_game
+from mstpn.bridge.play import Frame, Game, GameRecord
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
 from mstpn.network.frames import STEP_DURATION
@@ -66,7 +65,7 @@ class Player:
         if spread and options.ledger is not None:
             raise ValueError("--ledger is for ideal devices, leave --nonideal out")
         self.options = options
-        self.recorded = ledger_recorder(options, device) if options.ledger is not None else None
+        self.recorded = ledger_recorder() if options.ledger is not None else None
         self.agent = compiled(
             options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread)
         )
@@ -74,14 +73,12 @@ class Player:
         self.pong = Pong(
             sticky=options.sticky, flicker=options.flicker, render=options.gif is not None
         )
-        self.keeper = None
-        if options.state is not None:
-            self.keeper = Keeper(options, setup)
+        self.keeper = Keeper(options, setup) if options.state is not None else None
 
     def play(
         self,
         number: int,
-        on_step: Callable[[int, float], None] | None = None,
+        bar: "tqdm[Any] | None" = None,
         *,
         before: Sequence[GameRecord] = (),
         state: Mapping[str, Any] | None = None,
@@ -90,30 +87,41 @@ class Player:
 
         `before` are the games that are kept with this one's states.
         """
-        first, state, keeper = number == 0, state or {}, self.keeper
-        camera = Camera(self.pong, self.agent, self.options) if first and self.options.gif else None
-
-        def step(decisions: int, score: float) -> None:
-            if camera is not None:
-                camera.step(decisions)
-            if on_step is not None:
-                on_step(decisions, score)
-
-        wanted = self.recorded if first else None
-        with wanted(self.agent, state) if wanted is not None else nullcontext() as recorder:
-            record = play_game(
-                self.pong,
-                self.agent,
-                self.options.seed + number,
-                twin=self.twin,
-                worst_case_bias=self.options.bias == "worst-case",
-                recorder=recorder,
-                on_step=step,
-                saved=state,
-                save=partial(keeper.save, tuple(before)) if keeper is not None else None,
-                save_every=self.options.save_every,
-            )
+        state, options = state or {}, self.options
+        game = Game(self.pong, self.agent, options.seed + number, twin=self.twin)
+        camera = Camera(game, options) if options.gif is not None and number == 0 else None
+        with self.recorder(state) if number == 0 else nullcontext() as recorder:
+            if state:
+                game.restore(state)
+            for frame in game.frames():
+                if recorder is not None:
+                    recorder.record(frame.z, frame.h)
+                if camera is not None:
+                    camera.take(frame)
+                if self.keeper is not None and self.keeper.due(frame):
+                    if recorder is not None:
+                        recorder.flush()
+                    self.keeper.save(before, game.state())
+                if bar is not None:
+                    bar.update()
+                    bar.set_postfix(score=int(frame.score), refresh=False)
+            record = game.record(worst_case_bias=options.bias == "worst-case")
         return record, camera.film if camera is not None else None
+
+    def recorder(self, state: Mapping[str, Any]) -> AbstractContextManager[Recorder | None]:
+        """What records the game and writes its ledger once it is over, if one is asked for."""
+        path, resume = self.options.ledger, self.options.resume
+        if self.recorded is None:
+            return nullcontext()
+        if state and path.exists() and not parts_folder(path).exists():
+            return nullcontext()  # stopped when the game was over and its ledger written
+        return self.recorded(
+            path,
+            self.agent.network.device,
+            **said_of_game(self.agent, self.options),
+            bias=self.options.bias.replace("-", " "),
+            resume_at=len(state.get("actions", ())) if resume else None,
+        )
 
 
 def play(options: argparse.Namespace) -> tuple[list[GameRecord], SynapseFilm | None]:
@@ -130,15 +138,11 @@ def play_in_turn(options: argparse.Namespace) -> list[Played]:
         saved = player.keeper.begin() if player.keeper is not None else Saved()
         played: list[Played] = [(record, None) for record in saved.records]
 
-        def on_step(decisions: int, score: float) -> None:
-            bar.update()
-            bar.set_description(f"game {len(played) + 1}/{options.games}", refresh=False)
-            bar.set_postfix(score=int(score), refresh=False)
-
         state = saved.state
         for number in range(len(played), options.games):
             before = [record for record, _ in played]
-            played.append(player.play(number, on_step, before=before, state=state))
+            bar.set_description(f"game {number + 1}/{options.games}")
+            played.append(player.play(number, bar, before=before, state=state))
             state = {}
     player.pong.close()
     return played
@@ -184,7 +188,7 @@ class Keeper:
     """Keeps the play in the file of --state."""
 
     def __init__(self, options: argparse.Namespace, setup: Setup) -> None:
-        self.path, self.resume = options.state, options.resume
+        self.path, self.resume, self.every = options.state, options.resume, options.save_every
         self.settings = {
             "seed": options.seed,
             **fingerprints(setup.checkpoint, setup.device),
@@ -204,9 +208,13 @@ class Keeper:
         self.save((), {})
         return Saved()
 
+    def due(self, frame: Frame) -> bool:
+        """Whether the game is to be saved after this frame."""
+        return frame.done or frame.decisions % self.every == 0
+
     def save(self, records: Sequence[GameRecord], state: dict[str, Any]) -> None:
         """Save the games that are over and the state of the one in play."""
-        save_play(self.path, Saved(records, state), self.settings)
+        save_play(self.path, Saved(tuple(records), state), self.settings)
 
 
 def said_of_game(agent: BrianAgent, options: argparse.Namespace) -> dict[str, Any]:
@@ -222,36 +230,20 @@ def said_of_game(agent: BrianAgent, options: argparse.Namespace) -> dict[str, An
     }
 
 
-def ledger_recorder(
-    options: argparse.Namespace, device: Memristor
-) -> Callable[[BrianAgent, Mapping[str, Any]], AbstractContextManager[FrameRecorder | None]]:
-    """What records a game and writes its ledger once it is over."""
+def ledger_recorder() -> Callable[..., AbstractContextManager[Recorder]]:
+    """`recorded`, or one line about what is missing."""
     try:
         from mstpn.analysis.energy.ledger import recorded
     except ImportError as error:
         raise ValueError(f"--ledger needs pip install -e '.[analysis]': {error}") from error
-
-    def record(
-        agent: BrianAgent, state: Mapping[str, Any]
-    ) -> AbstractContextManager[FrameRecorder | None]:
-        if state and options.ledger.exists() and not parts_folder(options.ledger).exists():
-            return nullcontext()  # stopped when the game was over and its ledger written
-        return recorded(
-            options.ledger,
-            device,
-            **said_of_game(agent, options),
-            bias=options.bias.replace("-", " "),
-            resume_at=len(state.get("actions", ())) if options.resume else None,
-        )
-
-    return record
+    return recorded
 
 
 class Camera:
     """Films the game and the 256 synapses that learn fastest."""
 
-    def __init__(self, pong: Pong, agent: BrianAgent, options: argparse.Namespace) -> None:
-        self.pong, self.network = pong, agent.network
+    def __init__(self, game: Game, options: argparse.Namespace) -> None:
+        self.pong, self.network = game.pong, game.agent.network
         self.worst_case = options.bias == "worst-case"
         self.end_s = options.gif_seconds or float("inf")
         synapses = self.network.synapses
@@ -262,10 +254,10 @@ class Camera:
             ", ".join(sorted({c.provenance for c in self.network.device.constants.values()})),
         )
 
-    def step(self, decisions: int) -> None:
+    def take(self, frame: Frame) -> None:
         """Take a picture every few decisions."""
-        time_s = decisions * float(STEP_DURATION)
-        if decisions % PICTURE_EVERY or time_s > self.end_s:
+        time_s = frame.decisions * float(STEP_DURATION)
+        if frame.decisions % PICTURE_EVERY or time_s > self.end_s:
             return
         trace = self.network.trace[self.chosen]
         energy = sum(float(e) for e in self.network.energy(worst_case=self.worst_case).values())

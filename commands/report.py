@@ -24,7 +24,7 @@ from mstpn.analysis.report import tables
 from mstpn.analysis.report.page import make_report
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import add_checkpoint_option
-from mstpn.bridge.play import play_game
+from mstpn.bridge.play import Game
 from mstpn.bridge.pong import Pong
 from mstpn.commands.playing import said_of_game
 from mstpn.network.frames import STEP_DURATION
@@ -88,17 +88,10 @@ def play(options: argparse.Namespace, device: Memristor) -> Recording:
     checkpoint = load_checkpoint(options.checkpoint)
     agent = compiled("auto", lambda: BrianAgent(checkpoint, device, STEP_DURATION))
     pong = Pong()
-    with (
-        tqdm(desc="playing", unit="decision", disable=None) as bar,
-        recorded(
-            path,
-            device,
-            **said_of_game(agent, options),
-        ) as recorder,
-    ):
-        play_game(
-            pong, agent, options.seed, recorder=recorder, on_step=lambda _n, _score: bar.update()
-        )
+    with recorded(path, device, **said_of_game(agent, options)) as recorder:
+        frames = Game(pong, agent, options.seed).frames()
+        for frame in tqdm(frames, desc="playing", unit="decision", disable=None):
+            recorder.record(frame.z, frame.h)
     pong.close()
     return load_recording(path)
 

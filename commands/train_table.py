@@ -34,7 +34,7 @@ from mstpn.analysis.pictures.trained import TrainedAgent, draw_trained
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.conversion import held_parameters, line_voltages
 from mstpn.bridge.grid import play_missing
-from mstpn.bridge.play import play_game
+from mstpn.bridge.play import Game, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.training.options import Options, parse_options
 from mstpn.network.frames import STEP_DURATION
@@ -188,7 +188,8 @@ def interval(options: Options, seed: int) -> tuple[float, float]:
             attributes={},
         )
         with recorder:
-            play_game(pong, agent, seed, recorder=recorder)
+            for frame in Game(pong, agent, seed).frames():
+                recorder.record(frame.z, frame.h)
             recording = recorder.recording()
     pong.close()
     samples = monte_carlo(recording, device, N_SAMPLES, 0)

@@ -155,7 +155,10 @@ class MSTPNNetwork:
         self.parameters = parameters
         self.device = device
         self.nonidealities = spread = nonidealities or None
-        weight = parameters.weight.T.ravel()
+        # here alone (N, M) becomes (M, N), the order of the synapses
+        weight, decay, gamma = (
+            x.T.ravel() for x in (parameters.weight, parameters.decay, parameters.gamma)
+        )
         deviations = None
         if spread is not None:
             deviations = spread.draw(weight.shape, device, step_duration)
@@ -195,9 +198,9 @@ class MSTPNNetwork:
         st_hebb.apply_bias(
             self.synapses,
             device,
-            bias_voltage=device.bias_voltage(parameters.decay.T.ravel(), step_duration),
+            bias_voltage=device.bias_voltage(decay, step_duration),
             weight=weight,
-            gamma=parameters.gamma.T.ravel(),
+            gamma=gamma,
         )
         self.net = Network(self.presynaptic, self.neurons, self.synapses)
         if shared is not None:
@@ -330,6 +333,11 @@ class MSTPNNetwork:
     def z(self) -> NDArray[np.float64]:
         """Presynaptic vector of the last step, (M,), as a view."""
         return self.presynaptic.variables["z"].get_value()
+
+    def of_synapses(self, name: str) -> NDArray[np.float64]:
+        """A variable of the synapses, in SI units, as a copy of (M, N)."""
+        value = np.array(self.synapses.variables[name].get_value(), dtype=np.float64)
+        return value.reshape(-1, self.parameters.n_hidden)
 
     @property
     def trace(self) -> NDArray[np.float64]:

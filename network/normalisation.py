@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NORMALISATIONS", "NORM_FLOOR", "check_normalisation", "normalise"]
+from mstpn.synapses import law
+
+__all__ = ["L2", "NORMALISATIONS", "NORM_FLOOR", "check_normalisation", "normalise"]
 
 NORMALISATIONS = ("none", "l2")
 NORM_FLOOR = 1e-6
 """Smallest norm that is divided by."""
+L2 = "z/clip(sqrt(z_square), norm_floor, inf)"
+"""z_square is the sum of the squares of z."""
+
+_l2 = law.function(L2, "z, z_square, norm_floor, inf, sqrt")
 
 
 def normalise(z: NDArray[Any], how: str) -> NDArray[Any]:
     """Normalise one presynaptic vector, (M,)."""
-    return z if how == "none" else z / max(float(np.linalg.norm(z)), NORM_FLOOR)
+    return z if how == "none" else _l2(z, z @ z, NORM_FLOOR, np.inf, np.sqrt)
 
 
 def check_normalisation(how: str, allowed: Sequence[str] = NORMALISATIONS) -> None:

@@ -29,8 +29,8 @@ from brian2.units import Quantity
 from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
-from mstpn.network.normalisation import NORM_FLOOR
-from mstpn.synapses import st_hebb
+from mstpn.network.normalisation import L2, NORM_FLOOR
+from mstpn.synapses import law, st_hebb
 from mstpn.synapses.memristor import Memristor
 
 __all__ = ["Replay", "Replayed"]
@@ -40,7 +40,7 @@ SUMS = """
     z_square_post = z_pre**2 : 1 (summed)
     z_total_post = z_pre : 1 (summed)
 """
-NORMALISE = {"none": "", "l2": "z_pre = z_pre/clip(sqrt(z_square_post), norm_floor, inf)"}
+NORMALISE = {"none": "", "l2": f"z_pre = {law.put(L2, z='z_pre', z_square='z_square_post')}"}
 TOTAL = "z_total_post = z_total_pre : 1 (summed)"
 
 

@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 
 from mstpn.network.brian import MSTPNNetwork
 
-__all__ = ["H_SATURATED", "SAMPLE_EVERY", "Saturation"]
+__all__ = ["H_SATURATED", "Saturation"]
 
 H_SATURATED = 0.999
 """|h| from which a unit counts as saturated."""
-SAMPLE_EVERY = 16
-"""Steps per sample of the synapses."""
 _NAMES = ("h_saturated", "updates_above_largest_pulse", "totals_outside_window")
 
 
 class Saturation:
-    """Counts from step to step; |h| in every one, synapses in every sixteenth.
+    """Counts from step to step; |h| in every one, synapses in some.
 
     W + F is taken as of the last event of each synapse, from which F only decays, so that no
     extreme is missed for being read late.
@@ -28,6 +26,8 @@ class Saturation:
     Parameters
     ----------
     network : MSTPNNetwork
+    every : int
+        Steps per sample of the synapses.
 
     Attributes
     ----------
@@ -35,25 +35,25 @@ class Saturation:
         Saturated and looked at, of each of the `shares`.
     """
 
-    def __init__(self, network: MSTPNNetwork) -> None:
-        self._network = network
+    def __init__(self, network: MSTPNNetwork, every: int = 16) -> None:
+        self._network, self._every = network, every
         device, limits = network.device, network.parameters.limits
         self._largest = limits.delta_f_max if limits else device.delta_f_max
         self._window = (device.weight_min, device.weight_max)
         if limits:
             self._window = (limits.total_min, limits.total_max)
-        self._gamma = np.abs(network.parameters.gamma.T)
+        self._gamma = np.abs(network.of_synapses("Gamma"))
         self.counts = np.zeros((3, 2), dtype=np.int64)
 
-    def observe(self, step: int, h: NDArray[np.float64]) -> None:
-        """Look at the network after step number `step`, whose output is h, (N,)."""
-        self.counts[0] += (np.abs(h) >= H_SATURATED).sum(), h.size
-        if step % SAMPLE_EVERY == 0:
-            self._sample(h)
+    def observe(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
+        """Look at the network after a step from z, (M,), to h, (N,)."""
+        if self.counts[0, 1] // h.size % self._every == 0:
+            self._sample(z, h)
+        self.counts[0] += np.count_nonzero(np.abs(h) >= H_SATURATED), h.size
 
-    def _sample(self, h: NDArray[np.float64]) -> None:
-        active = np.flatnonzero(self._network.z)
-        size = self._gamma[active] * np.abs(np.outer(self._network.z[active], h))
+    def _sample(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
+        active = np.flatnonzero(z)
+        size = self._gamma[active] * np.abs(np.outer(z[active], h))
         self.counts[1] += (size > self._largest).sum(), size.size
         low, high = self._window
         variables = self._network.synapses.variables

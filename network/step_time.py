@@ -35,14 +35,14 @@ class StepTime:
         self._network = network
         limits, device = network.parameters.limits, network.device
         self._smallest = limits.delta_f_min if limits is not None else 0.0
-        self._gamma = np.abs(network.parameters.gamma.T)
+        self._gamma = np.abs(network.of_synapses("Gamma"))
         self._pulse_second = float(device.pulse_width / second)
         self._read_second = float(device.read_duration / second)
         self.totals = np.zeros(5)
 
-    def observe(self, h: NDArray[np.float64]) -> None:
-        """Count the step whose output is h, (N,): its reads and the pulses it asks for."""
-        z = np.abs(self._network.z)
+    def observe(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
+        """Count the step from z, (M,), to h, (N,): its reads and the pulses it asks for."""
+        z = np.abs(z)
         active = np.flatnonzero(z)
         largest = (self._gamma[active] * np.abs(h)).max(axis=1, initial=0.0) * z[active]
         rows = np.count_nonzero((largest >= self._smallest) & (largest > 0))

@@ -26,7 +26,7 @@ from mstpn.analysis.energy.ledger import load_recording
 from mstpn.analysis.energy.recording import RecordingError
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.bridge.play import GameRecord, play_game
+from mstpn.bridge.play import Game, GameRecord
 from mstpn.bridge.pong import Pong
 from mstpn.commands import playing
 from mstpn.network.frames import STEP_DURATION
@@ -112,22 +112,16 @@ def test_same_seed_same_game_twice(device: Memristor, monkeypatch: pytest.Monkey
     monkeypatch.setitem(prefs, "codegen.target", "cython")
     checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
 
-    class Recorded(BrianAgent):
-        def reset(self, seed: int = 0) -> None:
-            super().reset(seed)
-            self.actions: list[int] = []
+    agent = BrianAgent(checkpoint, device, STEP_DURATION)
 
-        def step(self, observation: np.ndarray) -> int:
-            self.actions.append(super().step(observation))
-            return self.actions[-1]
+    def play(seed: int) -> tuple[list[int], list[float], GameRecord]:
+        game = Game(Pong(), agent, seed)
+        actions = [frame.action for frame in game.frames()]
+        record = game.record()
+        return actions, [float(e) for e in record.energy.values()], record
 
-    def play(agent: Recorded, seed: int) -> tuple[list[int], list[float], GameRecord]:
-        record = play_game(Pong(), agent, seed)
-        return agent.actions, [float(e) for e in record.energy.values()], record
-
-    agent = Recorded(checkpoint, device, STEP_DURATION)
-    actions, joules, record = play(agent, 7)
-    again, joules_again, _ = play(agent, 7)
+    actions, joules, record = play(7)
+    again, joules_again, _ = play(7)
     assert actions == again
     assert joules == joules_again
     assert len(actions) == record.decisions

@@ -22,10 +22,8 @@ from numpy.typing import NDArray
 
 from mstpn.analysis.energy.integration import Integration, Sums
 from mstpn.analysis.energy.recording import Recording
-from mstpn.synapses import law
 from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
     "TERMS",
@@ -189,47 +187,21 @@ def trace(
     ValueError
         If there is no such synapse.
     """
-    m, n = recording.weight.shape
-    if not (0 <= presynaptic < m and 0 <= postsynaptic < n):
-        raise ValueError(
-            f"synapse must lie in [0, {m}) x [0, {n}), got ({presynaptic}, {postsynaptic})"
-        )
-    at = (presynaptic, postsynaptic)
-    z = np.zeros(recording.n_frames)
-    mine = recording.event_unit == presynaptic
-    frame = np.repeat(np.arange(recording.n_frames), recording.event_count)
-    z[frame[mine]] = recording.event_z[mine]
-    decay, weight = recording.decay[at], recording.weight[at]
-    wanted = recording.gamma[at] * (recording.h[:-1, postsynaptic] * z[:-1])
-    short_term, update, issued = _pulsed(wanted, decay, weight, recording.limits)
-    voltage = np.broadcast_to(np.asarray(bias_voltage / volt), (m, n))[at] * volt
-    charges = Charges.of(device, recording.step_duration)
-    held = weight + mean_share(decay) * short_term
-    read = device.conductance(weight + short_term) * np.abs(z)
-    energy = {
-        "pulse": device.pulse_energy_for(issued),
-        "bias": charges.standing(voltage, held),
-        "read": charges.read(read),
-    }
+    one = recording.synapse(presynaptic, postsynaptic)
+    voltage = np.broadcast_to(np.asarray(bias_voltage / volt), recording.weight.shape)
+    voltage = voltage[presynaptic, postsynaptic].reshape(1, 1)
+    decay = one.decay[0, 0]
+
+    def integrated(bias_weight: Array) -> Integration:
+        integration = Integration(one, device.energy_exponent, bias_weight)
+        integration.advance()
+        return integration
+
+    f = integrated(np.ones((1, 1))).frame_held
+    weighted = integrated(voltage**2 * mean_share(one.decay))
     return {
-        "W": np.full_like(z, weight),
-        "F": short_term,
-        "dF": update,
-        "energy": np.stack([np.asarray(energy[term] / joule) for term in TERMS], axis=-1),
+        "W": np.full_like(f, one.weight[0, 0]),
+        "F": f,
+        "dF": f - decay * np.concatenate([[0.0], f[:-1]]),
+        "energy": frame_energies(weighted, device, voltage),
     }
-
-
-_pulse = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain")
-_windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W")
-
-
-def _pulsed(wanted: Array, decay: float, weight: float, limits: WriteLimits) -> Array:
-    """F, dF and the update issued in every frame, (3, T), of one synapse."""
-    frames = np.zeros((3, len(wanted) + 1))
-    f = 0.0
-    for t, update in enumerate(wanted.tolist(), start=1):
-        issued = _pulse(update, limits.delta_f_min, limits.delta_f_max, 1.0)
-        faded = decay * f
-        f = _windowed(faded, issued, limits.total_min, limits.total_max, weight)
-        frames[:, t] = f, issued + (f - (faded + issued)), issued
-    return frames

@@ -158,6 +158,33 @@ class Recording:
         matrix[self.event_unit[events], frame] = event_values[events]
         return matrix
 
+    def synapse(self, presynaptic: int, postsynaptic: int) -> "Recording":
+        """The same game as one of its synapses had it, with M = N = 1.
+
+        Raises
+        ------
+        ValueError
+            If there is no such synapse.
+        """
+        m, n = self.weight.shape
+        if not (0 <= presynaptic < m and 0 <= postsynaptic < n):
+            raise ValueError(
+                f"synapse must lie in [0, {m}) x [0, {n}), got ({presynaptic}, {postsynaptic})"
+            )
+        mine = self.event_unit == presynaptic
+        frame = np.repeat(np.arange(self.n_frames), self.event_count)
+        own = {
+            name: getattr(self, name)[presynaptic, postsynaptic].reshape(1, 1)
+            for name in ("weight", "decay", "gamma")
+        }
+        return self.replace(
+            **own,
+            h=self.h[:, postsynaptic, None],
+            event_count=np.bincount(frame[mine], minlength=self.n_frames),
+            event_unit=np.zeros(np.count_nonzero(mine), dtype=int),
+            event_z=self.event_z[mine],
+        )
+
     @cached_property
     def _ends(self) -> NDArray[np.int64]:
         return np.concatenate([[0], np.cumsum(self.event_count)])

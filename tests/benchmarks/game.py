@@ -20,7 +20,7 @@ from mstpn.analysis.energy.ledger import recorded
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
-from mstpn.bridge.play import play_game
+from mstpn.bridge.play import Game
 from mstpn.bridge.pong import Pong
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
@@ -61,8 +61,10 @@ def play(agent: BrianAgent, seed: int, path: Path) -> dict[str, float]:
         step_duration=STEP_DURATION,
         attributes={},
     ) as recorder:
-        recorder.record = watch.on("record", recorder.record)  # type: ignore[method-assign]
-        record = play_game(pong, agent, seed, recorder=recorder)
+        keep, game = watch.on("record", recorder.record), Game(pong, agent, seed)
+        for frame in game.frames():
+            keep(frame.z, frame.h)
+        record = game.record()
         played = time.perf_counter()
     finished = time.perf_counter()
     agent.step = decide  # type: ignore[method-assign]

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from mstpn.analysis.pictures.style import COLOUR, GREY, STYLE
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.bridge.play import play_game
+from mstpn.bridge.play import Game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, save_play
 from mstpn.network.frames import STEP_DURATION
@@ -64,10 +64,11 @@ def soak(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for seed in tqdm(range(options.seed, options.seed + options.games), disable=None):
             if time.monotonic() - started > 60 * options.minutes:
                 return
-            record = play_game(
-                pong, agent, seed, save=lambda state: save_play(path, Saved((), state), {})
-            )
-            yield essence(record.to_json()) | {"resident_mib": resident_mib()}
+            game = Game(pong, agent, seed)
+            for frame in game.frames():
+                if frame.done or frame.decisions % 200 == 0:
+                    save_play(path, Saved((), game.state()), {})
+            yield essence(game.record().to_json()) | {"resident_mib": resident_mib()}
 
 
 def essence(game: dict[str, Any]) -> dict[str, Any]:

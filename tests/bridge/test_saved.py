@@ -1,6 +1,7 @@
 """Stopped play goes on as if it had never stopped, bit for bit, in another process too."""
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -18,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mstpn.analysis.energy.ledger import recorded
-from mstpn.analysis.energy.recording import RecordingError, parts_folder
+from mstpn.analysis.energy.recording import Recorder, RecordingError, parts_folder
 from mstpn.bridge.agents import BrianAgent, TwinAgent
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import Game, GameRecord
@@ -68,13 +69,14 @@ def new_game(checkpoint: Checkpoint, device: Memristor, **options: Any) -> Game:
     )
 
 
-def played(game: Game, n: int) -> list[bytes]:
+def played(game: Game, n: int, recorder: Recorder | None = None) -> list[bytes]:
     """h and twin's h of n decisions, to the last bit."""
     found = []
-    for _ in range(n):
-        game.step()
+    for frame in itertools.islice(game.frames(), n):
+        if recorder is not None:
+            recorder.record(frame.z, frame.h)
         assert game.twin is not None
-        found.append(game.agent.h.tobytes() + game.twin.h.tobytes())
+        found.append(frame.h.tobytes() + game.twin.h.tobytes())
     return found
 
 
@@ -149,13 +151,13 @@ def test_the_ledger_of_a_stopped_game_is_that_of_the_whole_one(
             attributes={},
             resume_at=len(state["actions"]) if state else None,
         ) as recorder:
-            game.recorder = recorder
             if state:
                 game.restore(state)
-            played(game, n)
+            played(game, n, recorder)
+            recorder.flush()
             saved.update(game.state())
             if path.name == "stopped.nc" and not state:
-                played(game, 70)  # a part that no state knows of
+                played(game, 70, recorder)  # a part that no state knows of
                 raise KeyboardInterrupt
 
     saved: State = {}
@@ -189,8 +191,8 @@ def test_a_recorder_goes_on_with_its_own_game_alone(
             resume_at=resume_at,
         )
 
-    with contextlib.suppress(KeyboardInterrupt), recorder(None) as game.recorder:
-        played(game, 130)
+    with contextlib.suppress(KeyboardInterrupt), recorder(None) as keeper:
+        played(game, 130, keeper)
         raise KeyboardInterrupt
     folder = parts_folder(tmp_path / "g.nc")
     with pytest.raises(RecordingError, match="another gamma"), recorder(130, gamma=np.zeros(1)):

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from brian2.units import nsiemens, volt
+from brian2.units import nsiemens
 from safetensors.numpy import load_file, save_file
 
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT, MEMORY_CHECKPOINT
-from mstpn.bridge.conversion import bias_voltages, conductances, layer_parameters
+from mstpn.bridge.conversion import layer_parameters
+from mstpn.network.brian import MSTPNNetwork
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from mstpn.network.twin.layer import TwinConfig
@@ -139,12 +141,13 @@ def test_wrong_metadata_is_refused(path: Path, content: str, message: str) -> No
 
 def test_conversion_to_conductances_and_voltages(path: Path, device: Memristor) -> None:
     checkpoint = load_checkpoint(path)
-    p = layer_parameters(checkpoint, device)
-    expected = 4.3 / 0.36 + 10 * checkpoint.tensors["layer.weight"].astype(float)
-    np.testing.assert_allclose(conductances(p, device) / nsiemens, expected, rtol=1e-13)
-    decay = checkpoint.tensors["layer.decay"].astype(float)
+    network = MSTPNNetwork(layer_parameters(checkpoint, device), device, STEP_DURATION)
+    expected = 4.3 / 0.36 + 10 * checkpoint.tensors["layer.weight"].astype(float).T
+    found = np.array(network.synapses.G[:] / nsiemens).reshape(expected.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    decay = checkpoint.tensors["layer.decay"].astype(float).T
     expected = np.clip(0.3 + 0.12283266696153589 * np.log(decay / (1 - decay)), 0, 0.6)
-    np.testing.assert_allclose(bias_voltages(p, device) / volt, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(network.of_synapses("V_bias"), expected, rtol=0, atol=1e-12)
 
 
 def test_values_outside_the_device_are_refused_by_name(path: Path, device: Memristor) -> None:

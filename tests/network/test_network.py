@@ -274,7 +274,8 @@ def test_rows_and_time_of_a_step_by_hand(device: Memristor) -> None:
     # |h| = 1: rows 0 to 4 want at most 0.04, 0.03, 0.02, 0.3 and 0.5, times |z|
     rows: list[float] = []
     for x in ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.4, 0.9, 0.0], [0.0, 0.0, 0.9]):
-        used.observe(net.step(np.array(x)))
+        h = net.step(np.array(x))
+        used.observe(net.z, h)
         before = used.totals[1]
         rows.append(before - sum(rows))
     # from the second step on h is fed back, and both recurrent rows are written

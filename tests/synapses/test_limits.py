@@ -83,7 +83,7 @@ def test_extremes_stay_finite_and_in_range(
     network.hold(voltage * volt)
     network.synapses.Gamma = gamma
     network.synapses.E_unit = "E_0*(abs(Gamma)/dF_0)**energy_exponent"
-    saturation, below = Saturation(network), False
+    saturation, below = Saturation(network, every=1), False
     spent = np.zeros(2)
     bound = np.zeros(21)
     for x, gap in train:
@@ -93,7 +93,7 @@ def test_extremes_stay_finite_and_in_range(
         wait(network, gap - 1)
         synapses = network.synapses
         below = below or bool((synapses.W[:] + synapses.F[:] < device.weight_min).any())
-        saturation.observe(0, h)
+        saturation.observe(network.z, h)
         # beyond its window the linear conductance falls below zero: that is never silent
         assert below <= (saturation.shares()["totals_outside_window"] > 0)
         now = np.array([float(np.sum(e[:] / joule)) for e in (synapses.E_pulse, synapses.E_read)])
@@ -145,8 +145,9 @@ def parameters(weight: float, gamma: float, bias: float) -> LayerParameters:
 def shares(p: LayerParameters, device: Memristor, steps: int = 16) -> dict[str, float]:
     net = MSTPNNetwork(p, device, T_STEP)
     saturation = Saturation(net)
-    for k in range(steps + 1):
-        saturation.observe(k, net.step(np.ones(N_FEATURES)))
+    for _ in range(steps + 1):
+        h = net.step(np.ones(N_FEATURES))
+        saturation.observe(net.z, h)
     return saturation.shares()
 
 
