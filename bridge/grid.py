@@ -1,14 +1,13 @@
 """A grid of independent games: played side by side, each a row of a table as soon as it ends."""
 
-import multiprocessing
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from mstpn.bridge.runner import run_all
 from mstpn.synapses.support.files import replacing
 from mstpn.synapses.support.tidy import csv_text, read_rows
 
@@ -28,6 +27,7 @@ def play_missing(
     inputs: str,
     describe: Callable[[Row], str],
     processes: int = 1,
+    address: str | None = None,
 ) -> list[Row]:
     """Play what a table lacks; every finished game is in the file at once.
 
@@ -36,7 +36,7 @@ def play_missing(
     cells : sequence
         Games of the grid, in the order of the table; rows of others are kept behind them.
     play : callable
-        From a cell to its row; with several processes it must be of a module's top level.
+        From a cell to its row, as for `run_all`.
     out : Path
         The table, CSV; it may be there already.
     row_type : type
@@ -47,12 +47,14 @@ def play_missing(
         What every row's `inputs` must be: tells apart tables of other agents or devices.
     describe : callable
         A row in a few words, for the progress bar.
-    processes : int
+    processes, address
+        As for `run_all`.
 
     Raises
     ------
     ValueError
-        If the table is damaged, or of other inputs.
+        If the table is damaged, or of other inputs, or games failed: all others are in the file
+        then.
     """
     rows: list[Any] = read_rows(out, row_type) if out.exists() else []
     if {row.inputs for row in rows} - {inputs}:
@@ -60,28 +62,22 @@ def play_missing(
     order = {cell: k for k, cell in enumerate(cells)}
     have = {cell_of(row) for row in rows}
     todo = [cell for cell in cells if cell not in have]
+    failed = []
     with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="game", disable=None) as bar:
-        for row in _played(todo, play, processes):
-            rows.append(row)
+        for done in run_all(todo, play, processes=processes, address=address):
+            if done.result is None:
+                failed.append(done)
+                continue
+            rows.append(done.result)
             rows.sort(key=lambda r: order.get(cell_of(r), len(order)))
             with replacing(out) as partial:
                 partial.write_bytes(csv_text([asdict(r) for r in rows]).encode())
-            bar.set_postfix_str(describe(row))
+            bar.set_postfix_str(describe(done.result))
             bar.update()
+    if failed:
+        first = failed[0]
+        raise ValueError(
+            f"{len(failed)} of {len(todo)} games failed, the others are in {out}; {first.task}: "
+            f"{first.error}"
+        )
     return rows
-
-
-def _played(cells: list[Cell], play: Callable[[Cell], Row], processes: int) -> Iterator[Row]:
-    """Rows as the games finish."""
-    if processes == 1:
-        yield from map(play, cells)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) as pool:
-        waiting = [pool.submit(play, cell) for cell in cells]
-        try:
-            for done in as_completed(waiting):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -28,6 +28,7 @@ from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
+from mstpn.bridge.runner import add_runner_options
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -82,7 +83,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
-    parser.add_argument("--processes", type=integer(1), default=1, metavar="N")
+    add_runner_options(parser)
     parser.add_argument("--out", type=writable, default=Path("ablation.csv"), metavar="CSV")
     parser.add_argument("--figure", type=writable, metavar="PNG", help="beside the table if absent")
     parser.add_argument("--json", type=writable, metavar="PATH")
@@ -198,6 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
             inputs=digest(options),
             describe=lambda g: f"{g.ablation}: {g.score:+.0f}",
             processes=options.processes,
+            address=options.address,
         )
         figure = options.figure or options.out.with_suffix(".png")
         counts = sorted(Counter(g.ablation for g in games).values())

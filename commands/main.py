@@ -33,7 +33,7 @@ COMMANDS = {
         "commands.train_table", "train agents that differ in some options", "train,analysis"
     ),
     "sweep-decay": Command(
-        "commands.sweep_decay", "figure 4b: trainings over ranges of Lambda", "train,sweep"
+        "commands.sweep_decay", "figure 4b: trainings over ranges of Lambda", "train"
     ),
     "sweep-device": Command(
         "commands.sweep_device", "energies of a game against a device constant", "analysis"

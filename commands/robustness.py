@@ -26,6 +26,7 @@ from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
+from mstpn.bridge.runner import add_runner_options
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -100,7 +101,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
-    parser.add_argument("--processes", type=integer(1), default=1, metavar="N")
+    add_runner_options(parser)
     parser.add_argument("--out", type=Path, default=Path("robustness.csv"), metavar="CSV")
     parser.add_argument("--figure", type=Path, metavar="PNG", help="beside the table if absent")
     parser.add_argument("--json", type=Path, metavar="PATH")
@@ -161,6 +162,7 @@ def all_games(options: argparse.Namespace) -> list[Game]:
         inputs=digest(options),
         describe=lambda g: f"{g.nonideality}={g.level:g}: {g.score:+.0f}",
         processes=options.processes,
+        address=options.address,
     )
 
 

@@ -1,12 +1,12 @@
-"""Train agents over ranges of Lambda and seeds as Ray tasks; draw the paper's figure 4b.
+"""Train agents over ranges of Lambda and seeds side by side; draw the paper's figure 4b.
 
     mstpn sweep-decay --ranges 0:0 0.08:0.92 --seeds 2 --total-steps 2000000
 
-Needs `pip install 'mstpn[train,sweep]'`. Every agent is one task in a folder of its own;
+Needs `pip install 'mstpn[train]'`. Every agent is one task of one thread in a folder of its own;
 the same command again goes on where the last one stopped, and with `--report-only` it writes
-the table and the figure of what is there so far. On a cluster (`--address`) the
-output folder must be on a disk that all machines share. Options that this program does not
-know are those of `mstpn train`.
+the table and the figure of what is there so far. On a Ray cluster (`--address`, with
+`mstpn[sweep]`) the output folder must be on a disk that all machines share. Options that this
+program does not know are those of `mstpn train`.
 
 Weilenmann et al. (2024) compare five ranges with 16 agents each; of the ranges, 0 and
 [0.08, 0.92] are published, the other three of the default are assumed.
@@ -14,20 +14,20 @@ Weilenmann et al. (2024) compare five ranges with 16 agents each; of the ranges,
 
 import argparse
 import json
+import os
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
-import ray
 import torch
 from tqdm import tqdm
 
 from mstpn.analysis.pictures.learning_curves import CurvePoint, draw_learning_curves, thinned
+from mstpn.bridge.runner import add_runner_options, run_all
 from mstpn.bridge.training.options import Options, parse_options
-from mstpn.synapses.support.command_line import Parser
+from mstpn.synapses.support.command_line import Parser, integer
 from mstpn.synapses.support.files import atomic_write, replacing, write_json
 from mstpn.synapses.support.tidy import csv_text
 
@@ -91,20 +91,20 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, li
     """Command line, and what is left of it for the trainer."""
     parser = Parser(
         prog="mstpn sweep-decay",
-        description="Train agents over ranges of Lambda and seeds as Ray tasks.",
+        description="Train agents over ranges of Lambda and seeds side by side.",
     )
     parser.add_argument("--ranges", type=decay_range, nargs="+", metavar="LOW:HIGH")
-    parser.add_argument("--seeds", type=int, default=16, help="agents per range")
-    parser.add_argument("--first-seed", type=int, default=0, help="of each range's first agent")
+    parser.add_argument("--seeds", type=integer(1), default=16, help="agents per range")
+    parser.add_argument(
+        "--first-seed", type=integer(0), default=0, help="of each range's first agent"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
-    parser.add_argument("--address", help="of a Ray cluster; without it this machine")
-    parser.add_argument("--cpus-per-agent", type=int, default=1)
+    add_runner_options(parser)
+    parser.set_defaults(processes=os.cpu_count() or 1)
     parser.add_argument("--report-only", action="store_true", help="train nothing")
     parser.add_argument("--json", type=Path, metavar="PATH", help="the table of cells")
     options, rest = parser.parse_known_args(arguments)
     options.ranges = options.ranges or [decay_range(text) for text in DEFAULT_RANGES]
-    if options.seeds < 1 or options.cpus_per_agent < 1:
-        parser.error("--seeds and --cpus-per-agent must be at least 1")
     folders = [range_folder(*ends) for ends in options.ranges]
     if len(set(folders)) < len(folders):
         parser.error("argument --ranges: two agents would be trained in one folder")
@@ -125,45 +125,35 @@ def grid(options: argparse.Namespace, rest: list[str]) -> list[Cell]:
     return cells
 
 
-def train_cell(options: Options, n_threads: int) -> None:
-    """Train one agent; runs in a Ray worker."""
+def train_cell(cell: Cell) -> bool:
+    """Train one agent, in a process of its own."""
     from mstpn.bridge.training.train import Trainer
 
-    torch.set_num_threads(n_threads)
-    Trainer(options).run()
+    torch.set_num_threads(1)
+    Trainer(cell.options).run()
+    return True
 
 
 def run(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:
     """Train what is not finished; one failed agent does not stop the rest."""
-    ray.init(address=options.address, include_dashboard=False, log_to_driver=False)
-    task = ray.remote(num_cpus=options.cpus_per_agent, max_retries=0)(train_cell)
-    todo = {
-        task.remote(cell.options, options.cpus_per_agent): k
-        for k, cell in enumerate(cells)
-        if cell.steps < cell.options.total_steps
-    }
+    todo = {k: c for k, c in enumerate(cells) if c.steps < c.options.total_steps}
     done = list(cells)
-    total = sum(c.options.total_steps for c in cells)
-    with tqdm(total=total, unit="step", disable=None) as bar:
-        waiting = list(todo)
-        while waiting:
-            ready, waiting = ray.wait(waiting, timeout=5)
-            for reference in ready:
-                done[todo[reference]] = outcome(reference, cells[todo[reference]])
+    with tqdm(total=sum(c.options.total_steps for c in cells), unit="step", disable=None) as bar:
+
+        def progress() -> None:
             bar.n = sum(min(c.steps, c.options.total_steps) for c in cells)
             bar.refresh()
-    ray.shutdown()
+
+        number = {cell: k for k, cell in todo.items()}
+        for ended in run_all(
+            list(todo.values()),
+            train_cell,
+            processes=options.processes,
+            address=options.address,
+            progress=progress,
+        ):
+            done[number[ended.task]] = replace(ended.task, error=ended.error)
     return done
-
-
-def outcome(reference: Any, cell: Cell) -> Cell:
-    """What became of one task."""
-    try:
-        ray.get(reference)
-    except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None) or error
-        return Cell(cell.options, str(cause).splitlines()[0])
-    return cell
 
 
 def curve(cell: Cell) -> list[CurvePoint]:

@@ -36,6 +36,7 @@ from mstpn.bridge.conversion import held_parameters, line_voltages
 from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import Game, play_game
 from mstpn.bridge.pong import Pong
+from mstpn.bridge.runner import add_runner_options
 from mstpn.bridge.training.options import Options, parse_options
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
@@ -89,7 +90,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--games", type=integer(1), default=10, metavar="N", help="per agent")
     parser.add_argument("--seed", type=integer(0), default=2000, help="of the first game")
-    parser.add_argument("--processes", type=integer(1), default=1, metavar="N", help="that play")
+    add_runner_options(parser)
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--json", type=Path, metavar="PATH")
@@ -277,6 +278,7 @@ def main(arguments: list[str] | None = None) -> int:
             inputs=inputs,
             describe=lambda g: f"{g.value}: {g.score:+.0f}",
             processes=options.processes,
+            address=options.address,
         )
         rows = [summary(v, o, games, o.memristor_model) for v, o in agents.items()]
         text = csv_text([vars(r) for r in rows])

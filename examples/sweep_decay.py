@@ -1,4 +1,4 @@
-"""Train agents over ranges of Lambda and seeds as Ray tasks; draw the paper's figure 4b.
+"""Train agents over ranges of Lambda and seeds side by side; draw the paper's figure 4b.
 
     python examples/sweep_decay.py --ranges 0:0 0.08:0.92 --seeds 2 --total-steps 2000000
 

@@ -1,4 +1,4 @@
-"""A sweep of tiny trainings on a local Ray cluster; the figure's curves."""
+"""A sweep of tiny trainings, on processes and on a local Ray cluster; the figure's curves."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def test_a_failed_agent_does_not_stop_the_rest_and_is_made_up_for(tmp_path: Path
     broken = tmp_path / "decay_0_0/seed_0/state.safetensors"
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"no training")
-    first = sweep(tmp_path, "--total-steps", "32")
+    first = sweep(tmp_path, "--total-steps", "32", "--address", "local")
     assert first.returncode == 1, first.stderr
     assert statuses(tmp_path) == [("failed", "0"), ("finished", "32")]
     assert "1 finished, 0 stopped, 1 failed, 0 missing" in first.stdout
@@ -83,7 +83,7 @@ def test_a_report_of_what_is_there_trains_nothing(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--ranges", "0.5"], "must be LOW:HIGH, got '0.5'"),
-        (["--seeds", "0"], "--seeds and --cpus-per-agent must be at least 1"),
+        (["--seeds", "0"], "argument --seeds: must be an integer >= 1, got '0'"),
         (["--total-steps", "0"], "total-steps must be at least 1, got 0"),
         (["--no-such-option", "1"], "--no-such-option"),
     ],

@@ -34,6 +34,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "pulse_energy_exponent": {"pulse_energy_exponent": 3.0},
     "weight_conductance": {"weight_conductance": 8 * nsiemens},
     "decay_half_voltage": {"decay_half_voltage": 0.25 * volt},
+    "decay_duration": {"decay_duration": 40 * ms},
 }
 
 
@@ -70,7 +71,7 @@ def without_feedback() -> LayerParameters:
 
 def replayed(folder: Path) -> dict[str, Any]:
     """All devices by one program; runs in a process of its own."""
-    device, found = Memristor.from_file(), {}
+    device, found = Memristor.from_file().varied(decay_duration=T_STEP), {}
     with Replay(parameters(), device, T_STEP, features(), folder) as replay:
         for name, changes in CHANGES.items():
             run = replay.run(device.varied(**changes))
@@ -99,7 +100,7 @@ def test_one_program_equals_a_network_of_each_device(tmp_path: Path, device: Mem
     for name, changes in CHANGES.items():
         other = device.varied(**changes)
         # the same voltages held, so another device decays otherwise
-        held = other.decay(device.bias_voltage(parameters().decay))
+        held = other.decay(device.bias_voltage(parameters().decay), T_STEP)
         net = MSTPNNetwork(replace(parameters(), decay=held), other, T_STEP)
         h = [net.step(x) for x in features()]
         # C++ sums z and multiplies in another order; feedback through h keeps it below 1e-12
