@@ -15,6 +15,7 @@ from mstpn.synapses.write_limits import WriteLimits
 __all__ = [
     "CLOCK_DRIVEN",
     "DECAY",
+    "DECAY_OF_STEP",
     "EVENT_DRIVEN",
     "E_UNIT",
     "G_READ",
@@ -26,6 +27,7 @@ __all__ = [
     "SETTLE",
     "SETTLE_SLOW",
     "SLOW",
+    "SPIKE_DRIVEN",
     "SPREAD",
     "SPREAD_SPIKES",
     "SWEEPABLE",
@@ -65,6 +67,8 @@ def code(*lines: str) -> str:
 
 TAU = f"T_decay/({law.DECAY_RATE})"
 """Time constant of F under V_bias: Lambda = exp(-T_decay/tau) is the sigmoid of Fig. 3e."""
+DECAY_OF_STEP = "exp(-dt/tau)"
+"""Share of F that is left after one time step: Lambda, where that is the network step."""
 DECAY = Equations(f"tau = {TAU} : second (constant over dt)")
 """`TAU` where V_bias may change at every step."""
 
@@ -77,9 +81,11 @@ _COMMON = Equations("""
     E_read : joule
 """)
 
-EVENT_DRIVEN = _COMMON + Equations(f"""
+
+def _held(trace: str) -> Equations:
+    return _COMMON + Equations(f"""
     tau : second                                        # `TAU`, as of V_bias
-    dF/dt = -F/tau : 1 (event-driven)                   # short-term weight, as of lastupdate
+    {trace.strip()}
     F_in : 1                                            # F at t_settled + all updates since
     F_now = F*exp(-(t - lastupdate)/tau) : 1
     G = {_g("W + F_now")} : siemens
@@ -89,8 +95,17 @@ EVENT_DRIVEN = _COMMON + Equations(f"""
     G_integral = G_settled + (G_offset + kappa*W)*(t - t_settled)
                  + kappa*tau*(F_in - F_now) : siemens*second
     E_bias = E_settled + V_bias**2*(G_integral - G_settled) : joule
+    """)
+
+
+EVENT_DRIVEN = _held("""
+    decay : 1                                           # `DECAY_OF_STEP`, as of tau
+    F : 1                                               # short-term weight, as of lastupdate
+    lastupdate : second                                 # last visit of the synapse
 """)
 """F is computed at events only; F_now, G, G_integral and E_bias are exact whenever read."""
+SPIKE_DRIVEN = _held("dF/dt = -F/tau : 1 (event-driven)                   # short-term weight")
+"""The same synapse between neurons that spike, where few events are one time step apart."""
 
 CLOCK_DRIVEN = (
     _COMMON
@@ -107,18 +122,25 @@ _WANTED = "wanted = Gamma*h_post*z_last_pre"
 _ENERGY = "E_unit*h_power_post*z_power_pre"
 _CHARGED = law.put(law.CHARGE, energy=_ENERGY)
 
+_DECAYED = "F *= decay**timestep(t - lastupdate, dt)"
+_VISITED = "lastupdate = t"
+
 WRITE = code(
+    _DECAYED,
+    _VISITED,
     _WANTED,
     "dF = pulse_gain*wanted",
     "F += dF",
     "F_in += dF",
     f"E_pulse += {_ENERGY}",
 )
-"""The Hebbian pulse of the last step; pulse_gain is 1 for an ideal device. Its energy is a
+"""F as it is by now, and then the Hebbian pulse of the last step; pulse_gain is 1 for an ideal device. Its energy is a
 power law of |Gamma| |h| |z|, so it is the product of three powers, none of which has to be
 taken per synapse and event."""
 
 WRITE_LIMITED = code(
+    _DECAYED,
+    _VISITED,
     _WANTED,
     law.ISSUE,
     law.WINDOW,
@@ -145,7 +167,8 @@ SPREAD_SPIKES = Equations(_SPREAD.format(step="t_in_timesteps"))
 
 SLOW = Equations(f"""
     tau_slow = slow_tau_ratio*tau : second
-    dF_slow/dt = -F_slow/tau_slow : 1 (event-driven)    # slow part, as of lastupdate
+    decay_slow : 1                                      # exp(-dt/tau_slow), as of tau
+    F_slow : 1                                          # slow part, as of lastupdate
     F_slow_in : 1                                       # as F_in
     F_slow_now = F_slow*exp(-(t - lastupdate)/tau_slow) : 1
     G = {_g("W + F_now + F_slow_now")} : siemens
@@ -165,6 +188,9 @@ READ_SIGNAL = code(G_READ, "I_post += V_read*(G_read - G_offset)*z_pre", _PAID)
 """The same where the periphery takes the offset conductance's current away."""
 
 WRITE_SLOW = code(
+    _DECAYED,
+    law.put(_DECAYED, F="F_slow", decay="decay_slow"),
+    _VISITED,
     _WANTED,
     law.ISSUE,
     law.put(law.WINDOW, F_new="F_slow_new", F="F_slow", pulse="slow_fraction*pulse"),

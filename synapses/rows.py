@@ -7,8 +7,9 @@ instructions. Equations and event code stay what they are; only the loop around 
 template, is another.
 """
 
+import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.generators.cython_generator import CythonCodeGenerator, get_cpp_dtype
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
-from brian2.core.functions import Function
+from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import Constant, DynamicArrayVariable, VariableView
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
@@ -24,12 +25,15 @@ from brian2.groups.subgroup import Subgroup
 from brian2.synapses.synapses import SynapticPathway
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
+from mstpn.synapses.row_powers import RowPower, take_powers
+
 __all__ = ["visit_rows"]
 
 _LOOP_INDEX = {"_presynaptic_idx": "_row", "_postsynaptic_idx": "_column"}
 """What the template counts instead of looking it up."""
-_ROW_FUNCTIONS = {"_clip": "_row_clip"}
-"""Brian2's functions of which the template has its own, inline."""
+_SAFE = [DEFAULT_FUNCTIONS[name] for name in ("clip", "exprel", "sign", "timestep")]
+"""Functions that Brian2 brings for Cython and that cannot fail."""
+_SIGNATURE = re.compile(r"^cdef (?:inline )?(.+\))(?: nogil)?:$", re.MULTILINE)
 
 
 class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
@@ -39,20 +43,34 @@ class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
         return super().translate_to_read_arrays(read, indices - _LOOP_INDEX.keys())
 
     def translate_statement_sequence(self, scalar: Any, vector: Any) -> tuple[Any, Any, Any]:
-        scalar_code, vector_code, keywords = super().translate_statement_sequence(scalar, vector)
-        (block,) = vector
-        substituted = _LOOP_INDEX | _ROW_FUNCTIONS
-        code = vector_code[block] = word_substitute(vector_code[block], substituted)
-        written = {s.var for s in vector[block]}
-        elements = self._elements(vector[block])
-        keywords["row_variables"] = [
-            (kind, name) for kind, name in self._names(code) if name in elements | written
-        ]
+        ((block, statements),) = vector.items()
+        statements, powers = take_powers(self, statements)
+        scalar_code, vector_code, keywords = super().translate_statement_sequence(
+            scalar, {block: statements}
+        )
+        code = vector_code[block] = word_substitute(vector_code[block], _counted(powers))
+        elements = self._elements(statements)
+        inside = elements | {s.var for s in statements}
+        names = list(self._names(code))
         arrays = {self.get_array_name(self.variables[name]): name for name in elements}
+        keywords["row_powers"] = powers
+        keywords["row_variables"] = [(kind, name) for kind, name in names if name in inside]
         keywords["row_arguments"] = [
-            (_pointer(self.variables[name].dtype), array) for array, name in sorted(arrays.items())
-        ] + [(kind, name) for kind, name in self._names(code) if name not in elements | written]
+            *((_pointer(self.variables[name].dtype), a) for a, name in sorted(arrays.items())),
+            *((kind, name) for kind, name in names if name not in inside),
+            *(("_power_row", power.name) for power in powers),
+        ]
         return scalar_code, vector_code, keywords
+
+    def _add_user_function(self, varname: str, variable: Any, added: Any) -> Any:
+        """Brian2's own functions as such that can be inlined: no loop is vectorised around a call
+        that may fail. A function of someone's own is, where it says `noexcept`.
+        """
+        found = super()._add_user_function(varname, variable, added)
+        if found is None or variable not in _SAFE:
+            return found
+        support, *rest = found
+        return [_SIGNATURE.sub(r"cdef inline \1 noexcept nogil:", s) for s in support], *rest
 
     def _elements(self, statements: Any) -> set[str]:
         read, write, *_ = self.arrays_helper(statements)
@@ -69,6 +87,10 @@ class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
                 yield get_cpp_dtype(variable.dtype), name
             elif name in temporary:
                 yield get_cpp_dtype(temporary[name]), name
+
+
+def _counted(powers: list[RowPower]) -> dict[str, str]:
+    return _LOOP_INDEX | {power.name: f"{power.name}[_column]" for power in powers}
 
 
 def _pointer(dtype: Any) -> str:
@@ -98,12 +120,14 @@ class _StandaloneRowGenerator(CPPCodeGenerator):  # type: ignore[misc]
         return super().translate_to_read_arrays(read, write, indices - _LOOP_INDEX.keys())
 
     def translate_statement_sequence(self, scalar: Any, vector: Any) -> tuple[Any, Any, Any]:
-        scalar_code, vector_code, keywords = super().translate_statement_sequence(scalar, vector)
-        counted = {
-            name: [word_substitute(line, _LOOP_INDEX) for line in lines]
-            for name, lines in vector_code.items()
-        }
-        return scalar_code, counted, keywords
+        ((block, statements),) = vector.items()
+        statements, powers = take_powers(self, statements)
+        scalar_code, vector_code, keywords = super().translate_statement_sequence(
+            scalar, {block: statements}
+        )
+        keywords["row_powers"] = powers
+        counted = [word_substitute(line, _counted(powers)) for line in vector_code[block]]
+        return scalar_code, {block: counted}, keywords
 
 
 class _StandaloneRowCodeObject(CPPStandaloneCodeObject):  # type: ignore[misc]
@@ -117,7 +141,7 @@ _CODE_OBJECTS = {
 }
 
 
-def visit_rows(pathway: SynapticPathway) -> None:
+def visit_rows(pathway: SynapticPathway, same: Iterable[str] = ()) -> None:
     """Let a presynaptic pathway visit rows whenever that is what Brian2's own path comes to.
 
     That is so on Cython and C++, for whole groups that are connected all to all, in the order of
@@ -128,7 +152,11 @@ def visit_rows(pathway: SynapticPathway) -> None:
     ----------
     pathway : SynapticPathway
         Of `mstpn.synapses.settling.SettlingSynapses`.
+    same : iterable of str
+        Variables of the synapses that are the same along a row for as long as rows are visited,
+        such as the time of the last visit; rows are visited only if they are when a run begins.
     """
+    pathway.synapses.same_along_rows = frozenset(same)
     pathway.variables["delay"].__class__ = _WatchedDelay
     pathway.create_code_objects = partial(_create_code_objects, pathway)
     pathway._own_form = {name: getattr(pathway, name) for name in _FORM}
@@ -184,4 +212,8 @@ def _are_rows(pathway: SynapticPathway, known: bool) -> bool:
     delays = pathway.variables["delay"].get_value()
     order = np.asarray(synapses.i[:]) * len(pathway.target) + np.asarray(synapses.j[:])
     expected = np.arange(len(pathway.source) * len(pathway.target))
-    return not np.any(delays) and np.array_equal(order, expected)
+    if np.any(delays) or not np.array_equal(order, expected):
+        return False
+    values = (synapses.variables[name].get_value() for name in synapses.same_along_rows)
+    rows = (value.reshape(-1, len(pathway.target)) for value in values)
+    return all(np.array_equal(row, np.broadcast_to(row[:, :1], row.shape)) for row in rows)

@@ -42,6 +42,10 @@ class Guard(NamedTuple):
     check: Callable[[Any], None]
     follow: Assignments = ()
 
+    def names(self, name: str) -> bool:
+        """Whether something is computed anew from a variable."""
+        return any(name in get_identifiers(expression) for _, expression in self.follow)
+
 
 class SettlingSynapses(Synapses):  # type: ignore[misc]
     """Brian2's synapses, whose guarded variables are settled before they change.
@@ -66,11 +70,14 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
     _started = False
     _time: float | None = None
     _followed = False
+    _step: float | None = None
     _n_initialised = 0
     memristor: Any = None
     """The device, set by who makes the synapses."""
     connected_all_to_all = False
     """Whether the one call of `connect` was the plain one."""
+    same_along_rows: frozenset[str] = frozenset()
+    """What `mstpn.synapses.rows` may read of the first synapse of a row for all of them."""
 
     def __init__(
         self,
@@ -85,6 +92,7 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
         self._guards, self._initial = dict(guards), dict(initial)
         super().__init__(*arguments, **options)
         self.user_equations = arguments[2]
+        self._step = float(self.clock.dt)
         for name in self._guards:
             self.variables[name].__class__ = _GuardedVariable
 
@@ -191,14 +199,20 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
         return float(self.clock.variables["t"].get_value()[0])
 
     def before_run(self, run_namespace: Any) -> None:
-        """Times begin with the first run."""
+        """Times begin with the first run; what depends on the time step follows it."""
         if not self._started:
             self._started = True
             if _at_runtime():
                 for name in self._start:
                     self.variables[name].get_value()[:] = self._now()
         self._time = None
+        self._follow_step()
         super().before_run(run_namespace)
+
+    def _follow_step(self) -> None:
+        before, self._step = self._step, float(self.clock.dt)
+        if before not in (None, self._step):
+            self.follow(*(name for name, guard in self._guards.items() if guard.names("dt")))
 
     def after_run(self) -> None:
         """Remember when the run ended."""

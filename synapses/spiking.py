@@ -35,7 +35,7 @@ from brian2.groups.group import Group
 from brian2.units import Quantity, ms
 
 from mstpn.synapses import law
-from mstpn.synapses.equations import EVENT_DRIVEN, G_READ, SETTLE, SPREAD_SPIKES, code
+from mstpn.synapses.equations import G_READ, SETTLE, SPIKE_DRIVEN, SPREAD_SPIKES, code
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Deviations
 from mstpn.synapses.settling import Guard, SettlingSynapses
@@ -61,13 +61,13 @@ TRACES = Equations("""
     dx/dt = -x/tau_trace : 1 (event-driven)             # of presynaptic spikes
     dy/dt = -y/tau_trace : 1 (event-driven)             # of postsynaptic spikes
 """)
-"""Beside those of `EVENT_DRIVEN`."""
+"""Beside those of `SPIKE_DRIVEN`."""
 
 OVERLAP = Equations("""
     pre_time : second                                   # last presynaptic spike
     post_time : second                                  # last postsynaptic spike
 """)
-"""Beside those of `EVENT_DRIVEN`."""
+"""Beside those of `SPIKE_DRIVEN`."""
 
 _MOVE = code(law.WINDOW, "F_in += F_new - F", "F = F_new")
 _ISSUED = "issued*clip(wanted, -dF_max, dF_max)"
@@ -167,7 +167,7 @@ def get_spiking_synapses(
     if deviations is not None and (connect is False or deviations.slow_fraction > 0):
         raise ValueError("deviations must be without slow_fraction, and connect not False")
     equations, on_pre, on_post = _RULES[rule]
-    guards = guards_of(device, "event-driven", deviations is not None, False)
+    guards = guards_of(device, "spike-driven", deviations is not None, False)
     if rule == "overlap":
         if limits is not None:
             raise ValueError("limits must be absent with overlap, whose pulses are the device's")
@@ -177,7 +177,7 @@ def get_spiking_synapses(
     synapses = SettlingSynapses(
         presynaptic,
         postsynaptic,
-        EVENT_DRIVEN + equations + (SPREAD_SPIKES if deviations is not None else Equations("")),
+        SPIKE_DRIVEN + equations + (SPREAD_SPIKES if deviations is not None else Equations("")),
         settle=SETTLE,
         start=("lastupdate", "t_settled"),
         guards=guards,

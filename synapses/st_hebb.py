@@ -28,11 +28,14 @@ from brian2 import Clock, Equations, NeuronGroup, TimedArray, get_device
 from brian2.devices.device import RuntimeDevice
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.units import Quantity, volt
+from brian2.utils.stringtools import get_identifiers
 from numpy.typing import NDArray
 
+from mstpn.synapses import law
 from mstpn.synapses.equations import (
     CLOCK_DRIVEN,
     DECAY,
+    DECAY_OF_STEP,
     E_UNIT,
     EVENT_DRIVEN,
     POSTSYNAPTIC,
@@ -280,7 +283,7 @@ def get_synapses(
         share_constants(synapses, shared)
     if form == "clock-driven":
         synapses.state_updater.when = "end"
-    visit_rows(synapses.pre)
+    visit_rows(synapses.pre, same=("lastupdate",) if settle else ())
     synapses.connect_as(connect)
     if deviations is not None:
         put_on(synapses, deviations, device)
@@ -362,7 +365,9 @@ def _code(form: str, limited: bool, slow: bool, offset: bool) -> str:
         return str(WRITE_SLOW + read + READ_SLOW)
     code = (WRITE_LIMITED if limited else WRITE) + read
     if form == "clock-driven":
-        return "".join(line for line in code.splitlines(keepends=True) if "F_in" not in line)
+        held = {"F_in", "lastupdate"}
+        lines = code.splitlines(keepends=True)
+        return "".join(line for line in lines if not held & get_identifiers(line))
     return str(code)
 
 
@@ -389,13 +394,17 @@ def initial_of(device: Memristor, deviations: Deviations | None) -> dict[str, An
 
 
 def guards_of(device: Memristor, form: str, spread: bool, slow: bool) -> dict[str, Guard]:
-    event_driven = form == "event-driven"
-    tau = (("tau", TAU),) if event_driven else ()
+    closed = form != "clock-driven"
+    tau = (("tau", TAU),) if closed else ()
+    if form == "event-driven":
+        tau += (("decay", DECAY_OF_STEP),)
+    if slow:
+        tau += (("decay_slow", law.put(DECAY_OF_STEP, tau="tau_slow")),)
     guards = {
         "W": Guard(lambda weight: check_weight(weight, device)),
         "Gamma": Guard(check_finite("gamma"), (("E_unit", E_UNIT),)),
         "V_bias": Guard(device.decay, tau),
-        "F": Guard(check_finite("F"), (("F_in", "F"),) if event_driven else ()),
+        "F": Guard(check_finite("F"), (("F_in", "F"),) if closed else ()),
     }
     if spread:
         guards["V_half"] = Guard(check_finite("V_half"), tau)
