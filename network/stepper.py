@@ -14,17 +14,19 @@ prepares once and then does what the loop of `run` does, with the same results t
 Source: the loop is that of `brian2.core.network.Network.run` (Brian2 2.9).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from brian2 import Clock, Network, get_device
+from brian2 import BrianObject, Clock, Network, get_device
 from brian2.core.namespace import get_local_namespace
 from brian2.devices.device import RuntimeDevice
 from brian2.units import Quantity, second
 
 from mstpn.synapses.settling import SettlingSynapses
 
-__all__ = ["Stepper"]
+__all__ = ["Stepper", "calls_of", "is_plain"]
+
+Calls = Sequence[Callable[[], Any]]
 
 
 class Stepper:
@@ -48,7 +50,7 @@ class Stepper:
     def __init__(self, network: Network, namespace: Mapping[str, Any] | None = None) -> None:
         if not isinstance(get_device(), RuntimeDevice):
             raise ValueError("stepping needs Brian2's runtime device, not a standalone one")
-        self.network = network
+        self.network, self._instead = network, dict[BrianObject, Calls]()
         self._namespace = get_local_namespace(level=1) if namespace is None else dict(namespace)
         self.prepare()
 
@@ -57,7 +59,12 @@ class Stepper:
         net = self.network
         net.run(0 * second, namespace=self._namespace)
         self._objects = net.sorted_objects
-        self._active = [obj for obj in self._objects if obj.active]
+        self._calls = [
+            call
+            for obj in self._objects
+            if obj.active
+            for call in self._instead.get(obj, calls_of(obj))
+        ]
         self._known = set(net.objects)
         self._arrays = {
             clock: tuple(clock.variables[name].get_value() for name in ("timestep", "t", "dt"))
@@ -68,13 +75,18 @@ class Stepper:
             if isinstance(obj, SettlingSynapses):
                 obj.step_outside()
 
+    def do_instead(self, calls: Mapping[BrianObject, Calls]) -> None:
+        """Let `tick` do something else for some objects that comes to the same, or nothing."""
+        self._instead = dict(calls)
+        self.prepare()
+
     def tick(self) -> None:
         """One step of a network whose active objects are all on one clock, and nothing else.
 
         Objects that were added or made inactive since `prepare` are not noticed.
         """
-        for obj in self._active:
-            obj.run()
+        for call in self._calls:
+            call()
         timestep, t, dt = self._arrays[self._longest]
         timestep[0] += 1
         t[0] = timestep[0] * dt[0]
@@ -139,3 +151,13 @@ class Stepper:
             if other == t or abs(other - t) / min(dt, step) < Clock.epsilon_dt
         }
         return first, now
+
+
+def is_plain(obj: BrianObject) -> bool:
+    """Whether an object does nothing but run its compiled code."""
+    return type(obj).run is BrianObject.run
+
+
+def calls_of(obj: BrianObject) -> Calls:
+    """What an object does in a time step; groups do nothing but hold variables."""
+    return list(obj.code_objects) if is_plain(obj) else [obj.run]

@@ -9,6 +9,7 @@ import ast
 from copy import copy
 from typing import Any, NamedTuple
 
+import numpy as np
 from brian2.core.functions import Function
 from brian2.core.variables import Constant, Variable
 from brian2.utils.stringtools import word_substitute
@@ -91,7 +92,7 @@ class _Finder(ast.NodeTransformer):
         return (
             isinstance(variable, Variable)
             and not variable.scalar
-            and variable.dtype == float
+            and np.dtype(variable.dtype) == np.float64
             and self._indices[name] == "_idx"
             and name not in self._written
         )
