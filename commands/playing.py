@@ -70,9 +70,7 @@ class Player:
             options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread)
         )
         self.twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
-        self.pong = Pong(
-            sticky=options.sticky, flicker=options.flicker, render=options.gif is not None
-        )
+        self.pong = Pong(sticky=options.sticky, flicker=options.flicker)
         self.keeper = Keeper(options, setup) if options.state is not None else None
 
     def play(

@@ -5,6 +5,7 @@ Bare floats in SI units throughout.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -294,3 +295,19 @@ class DrivenDevice:
 
 _NANO = 1e-9
 """The energy is integrated in nanojoule so that one absolute tolerance fits both."""
+
+
+def pong_environment(*, sticky: float = 0.0, noop_max: int = 30, most_frames: int = 108_000) -> Any:
+    """Pong by gymnasium's own wrappers: its `ALE/Pong-v5` in its `AtariPreprocessing`."""
+    import ale_py
+    import gymnasium
+    from gymnasium.wrappers import AtariPreprocessing
+
+    gymnasium.register_envs(ale_py)
+    game = gymnasium.make(
+        "ALE/Pong-v5",
+        frameskip=1,
+        repeat_action_probability=sticky,
+        max_num_frames_per_episode=most_frames,
+    )
+    return AtariPreprocessing(game, noop_max=noop_max, frame_skip=4, screen_size=84)

@@ -56,7 +56,7 @@ target = use_target("numpy")  # for some seconds of a game not worth a compiler'
 # %%
 device = Memristor.from_file()
 agent = BrianAgent(load_checkpoint(DEFAULT_CHECKPOINT), device, STEP_DURATION)
-pong = Pong(render=True)
+pong = Pong()
 observation, score = pong.reset(seed=1002), 0.0
 with (
     tempfile.TemporaryDirectory() as folder,

@@ -1,11 +1,11 @@
 """Pong as the network sees it, and the trainer's emulator beside it."""
 
-import cv2
-import gymnasium
 import numpy as np
+import oracles
 import pytest
 from numpy.typing import NDArray
 
+from mstpn.bridge import pong as pong_module
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.training.evaluate import pong_environments
 from mstpn.network.frames import Flicker
@@ -78,30 +78,39 @@ def test_flicker_must_be_a_probability(flicker: float) -> None:
         Pong(flicker=flicker)
 
 
-def test_frames_are_four_emulator_frames_pooled_and_resized() -> None:
-    raw = gymnasium.make(
-        "ALE/Pong-v5", frameskip=1, repeat_action_probability=0, obs_type="grayscale"
+@pytest.mark.parametrize(
+    ("sticky", "noop_max", "most_frames"),
+    [(0.0, 30, 108_000), (0.25, 30, 108_000), (0.25, 0, 108_000), (0.25, 30, 801)],
+    ids=["plain", "sticky", "no no-ops", "cut off"],
+)
+def test_games_are_those_of_gymnasiums_wrappers(
+    sticky: float, noop_max: int, most_frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pong_module, "_MOST_FRAMES", most_frames)
+    pong = Pong(sticky=sticky, noop_max=noop_max)
+    environment = oracles.pong_environment(
+        sticky=sticky, noop_max=noop_max, most_frames=most_frames
     )
-    pong = Pong()
-    pong.reset(11)
-    noops = int(pong._first_frame)
-    raw.reset(seed=11)
-    for _ in range(noops):
-        raw.step(0)
-    for decision, action in enumerate(actions(30), start=1):
-        last = [raw.step(action)[0] for _ in range(4)]
-        expected = cv2.resize(np.maximum(*last[2:]), (84, 84), interpolation=cv2.INTER_AREA)
-        np.testing.assert_array_equal(pong.step(action)[0], expected)
-        assert pong.frames == 4 * decision
+    for seed in (11, 2**40):
+        expected, info = environment.reset(seed=seed)
+        first = info["episode_frame_number"]
+        np.testing.assert_array_equal(pong.reset(seed), expected)
+        for action in actions(400):
+            expected, reward, lost, cut, info = environment.step(action)
+            frame, gained, done = pong.step(action)
+            np.testing.assert_array_equal(frame, expected)
+            assert (gained, done) == (reward, lost or cut)
+            assert pong.frames == info["episode_frame_number"] - first
+            if done:
+                break
+        assert cut == (most_frames < 108_000)
 
 
 def test_trainers_emulator_shows_what_the_bridge_shows() -> None:
     # no no-op start, so that both begin at the same frame
     vector = pong_environments(1, noop_max=0)
     start, _ = vector.reset(seed=1)
-    pong = Pong()
-    raw_start = pong._env
-    raw_start.noop_max = 0
+    pong = Pong(noop_max=0)
     seen = [pong.reset(1)]
     trained_on = [start[0, 0]]
     for action in actions(40):
