@@ -8,12 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 from brian2.units import Quantity
 from numpy.typing import NDArray
 
 from mstpn.network.frames import STEP_DURATION
-from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import Checkpoint, without_feedback
 from mstpn.network.wiring import line_values, per_synapse
 from mstpn.synapses.memristor import Memristor
@@ -71,6 +69,10 @@ def _initial(checkpoint: Checkpoint, _device: Memristor, _seed: int) -> Checkpoi
             training = training["initial"]
         if "options" not in training:
             raise ValueError("initial: the checkpoint does not say what its training began with")
+        import torch
+
+        from mstpn.network.twin.agent import MSTPN
+
         torch.manual_seed(training["options"]["seed"])
         start = MSTPN(checkpoint.config).layer.decay_lines.detach().numpy()
     return _with_lines(checkpoint, np.asarray(start, np.float32))

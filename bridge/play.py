@@ -3,18 +3,21 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from brian2.units import Quantity, joule, second
 from numpy.typing import NDArray
 
-from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.pong import Pong
 from mstpn.network.frames import FRAME_RATE_HZ
 from mstpn.network.saturation import Saturation
 from mstpn.network.step_time import StepTime
 from mstpn.synapses.support.state import StateError, check_state, part
+
+if TYPE_CHECKING:
+    from mstpn.bridge.twin_agent import TwinAgent
 
 __all__ = ["Frame", "Game", "GameRecord", "play_game"]
 
@@ -138,7 +141,7 @@ class Game:
     """
 
     def __init__(
-        self, pong: Pong, agent: BrianAgent, seed: int, *, twin: TwinAgent | None = None
+        self, pong: Pong, agent: BrianAgent, seed: int, *, twin: "TwinAgent | None" = None
     ) -> None:
         self.pong, self.agent, self.seed, self.twin = pong, agent, seed, twin
         agent.reset(seed)

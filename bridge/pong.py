@@ -1,7 +1,8 @@
 """Atari Pong as the network sees it: one 84 x 84 grey frame per decision."""
 
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import ale_py
 import cv2
@@ -51,7 +52,8 @@ class Pong:
         self._ale = ale_py.ALEInterface()
         self._ale.setFloat("repeat_action_probability", sticky)
         self._ale.setInt("max_num_frames_per_episode", _MOST_FRAMES)
-        self._ale.loadROM(get_rom_path("pong"))
+        self._rom = cast(Path, get_rom_path("pong"))
+        self._ale.loadROM(self._rom)
         self._actions = self._ale.getMinimalActionSet()
         self._last, self._before = np.zeros((2, *self._ale.getScreenDims()), np.uint8)
         self._first_frame = 0
@@ -65,7 +67,7 @@ class Pong:
         ale = self._ale
         of_noops, of_emulator = np.random.SeedSequence(seed).generate_state(2)
         ale.setInt("random_seed", of_emulator.astype(np.int32))
-        ale.loadROM(get_rom_path("pong"))  # the seed is read here
+        ale.loadROM(self._rom)  # the seed is read here
         ale.reset_game()
         if self._noop_max:
             for _ in range(np.random.default_rng(int(of_noops)).integers(1, self._noop_max + 1)):

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from brian2.units import joule, mjoule
 from tqdm import tqdm
 
@@ -118,7 +117,6 @@ def digest(options: argparse.Namespace) -> str:
 def play(cell: Cell, options: argparse.Namespace) -> AblationGame:
     """Play one game."""
     use_target(options.target)
-    torch.set_num_threads(1)
     device = Memristor.from_file(options.device)
     checkpoint = ablated(cell.ablation, load_checkpoint(options.checkpoint), device, cell.seed)
     spread = Nonidealities.parse([*options.nonideal, f"seed={cell.seed}"])

@@ -7,18 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from brian2 import prefs
 from brian2.units import volt
 from tqdm import tqdm
 
 from mstpn.analysis.energy.recording import Recorder, parts_folder
-from mstpn.analysis.pictures.film import SynapseFilm
 from mstpn.bridge.ablation import ablated, held_at
-from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import Frame, Game, GameRecord
 from mstpn.bridge.pong import Pong
@@ -29,12 +27,16 @@ from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.brian_target import compiled, use_target
 
+if TYPE_CHECKING:
+    from mstpn.analysis.pictures.film import SynapseFilm
+    from mstpn.bridge.twin_agent import TwinAgent
+
 __all__ = ["Played", "Setup", "play", "said_of_game"]
 
 PICTURE_EVERY = 2
 """Decisions per picture of the GIF."""
 
-Played = tuple[GameRecord, SynapseFilm | None]
+Played = tuple[GameRecord, "SynapseFilm | None"]
 """A game's record, and its film if there is one."""
 
 
@@ -69,7 +71,7 @@ class Player:
         self.agent = compiled(
             options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread)
         )
-        self.twin = TwinAgent(checkpoint, device, spread) if options.check_twin else None
+        self.twin = twin_of(setup) if options.check_twin else None
         self.pong = Pong(sticky=options.sticky, flicker=options.flicker)
         self.keeper = Keeper(options, setup) if options.state is not None else None
 
@@ -122,7 +124,7 @@ class Player:
         )
 
 
-def play(options: argparse.Namespace) -> tuple[list[GameRecord], SynapseFilm | None]:
+def play(options: argparse.Namespace) -> tuple[list[GameRecord], "SynapseFilm | None"]:
     """Play all games, in one process or in several."""
     side_by_side = options.processes > 1 and options.games > 1
     played = play_in_processes(options) if side_by_side else play_in_turn(options)
@@ -172,7 +174,6 @@ _players: list[Player] = []
 def prepare_process() -> None:
     """Make this process one of several; an interrupt is its parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
 
 
 def play_here(number: int, options: argparse.Namespace) -> Played:
@@ -180,6 +181,16 @@ def play_here(number: int, options: argparse.Namespace) -> Played:
     if not _players:
         _players.append(Player(options))
     return _players[0].play(number)
+
+
+def twin_of(setup: Setup) -> "TwinAgent":
+    """The torch twin, on one thread."""
+    import torch
+
+    from mstpn.bridge.twin_agent import TwinAgent
+
+    torch.set_num_threads(1)
+    return TwinAgent(setup.checkpoint, setup.device, setup.spread)
 
 
 class Keeper:
@@ -246,6 +257,8 @@ class Camera:
         self.end_s = options.gif_seconds or float("inf")
         synapses = self.network.synapses
         self.chosen = np.argsort(-np.abs(synapses.Gamma[:]))[:256]
+        from mstpn.analysis.pictures.film import SynapseFilm
+
         self.film = SynapseFilm(
             np.asarray(synapses.W[:])[self.chosen],
             [f"synapse {synapses.i[k]} \N{RIGHTWARDS ARROW} {synapses.j[k]}" for k in self.chosen],

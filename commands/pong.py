@@ -2,7 +2,7 @@
 
     mstpn pong --games 3 --check-twin --json games.json
 
-The conv front-end runs in torch; the m-STPN layer is a Brian2 network whose synapses
+The conv front-end runs in NumPy; the m-STPN layer is a Brian2 network whose synapses
 follow Weilenmann et al., Nature Communications 15 (2024). Every constant of the device is
 in a file of yours if you say --device FILE.
 """
@@ -103,7 +103,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _work(options: argparse.Namespace) -> None:
-    import torch
     from tqdm import tqdm
 
     from mstpn.analysis.energy.recording import refuse_unfinished
@@ -111,7 +110,6 @@ def _work(options: argparse.Namespace) -> None:
     from mstpn.commands.playing import Setup, play
     from mstpn.synapses.support.files import write_json
 
-    torch.set_num_threads(1)
     if options.state is not None and options.state.exists() and not options.resume:
         raise ValueError(f"{options.state} holds a stopped play: go on with --resume, or remove it")
     if options.ledger is not None and not options.resume:

@@ -13,7 +13,6 @@ replaces the paper's with --device FILE.
 import argparse
 from pathlib import Path
 
-import torch
 from brian2.units import second
 from tqdm import tqdm
 
@@ -84,7 +83,6 @@ def play(options: argparse.Namespace, device: Memristor) -> Recording:
     """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile."""
     path = options.out / "game.nc"
     refuse_unfinished(path)
-    torch.set_num_threads(1)
     checkpoint = load_checkpoint(options.checkpoint)
     agent = compiled("auto", lambda: BrianAgent(checkpoint, device, STEP_DURATION))
     pong = Pong()

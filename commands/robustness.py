@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from brian2.units import joule, mjoule
 
 from mstpn.analysis.pictures.robustness import IDEAL, Game, by_level, draw_robustness
@@ -141,7 +140,6 @@ def digest(options: argparse.Namespace) -> str:
 def play(cell: Cell, options: argparse.Namespace) -> Game:
     """Play one game."""
     use_target(options.target)
-    torch.set_num_threads(1)
     device = Memristor.from_file(options.device)
     agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION, cell.spread)
     pong = Pong(sticky=options.sticky, flicker=options.flicker)

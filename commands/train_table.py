@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from brian2.units import joule, volt
 
 from mstpn.analysis.energy.recording import Recorder
@@ -160,7 +159,6 @@ def train(options: Options) -> None:
 def play(cell: Cell, agents: dict[str, Options], target: Target, inputs: str) -> PlayedGame:
     """Play one game."""
     use_target(target)
-    torch.set_num_threads(1)
     options = agents[cell.value]
     checkpoint = load_checkpoint(Path(options.out, "last.safetensors"))
     agent = BrianAgent(checkpoint, options.memristor_model, STEP_DURATION)

@@ -73,3 +73,14 @@ def test_synapses_load_neither_torch_nor_the_emulator() -> None:
         "assert not {'torch', 'ale_py', 'gymnasium', 'numba'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd="/")
+
+
+def test_play_loads_neither_torch_nor_what_draws_or_records() -> None:
+    code = (
+        "import sys, mstpn.commands.playing, mstpn.commands.scores\n"
+        "from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT\n"
+        "from mstpn.network.twin.checkpoint import load_checkpoint\n"
+        "load_checkpoint(DEFAULT_CHECKPOINT)\n"
+        "assert not {'torch', 'numba', 'xarray', 'mstpn.analysis.pictures'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd="/")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mstpn.network.front_end import CONVOLUTIONS, N_FEATURES, WHITE
 from mstpn.network.twin.layer import STHebbLayer, TwinConfig
 
 __all__ = ["MSTPN", "FrontEnd", "PixelScale"]
@@ -24,14 +25,15 @@ class PixelScale(NamedTuple):
     """
 
     zero: float = 0.0
-    unit: float = 255.0
+    unit: float = WHITE
 
 
 class FrontEnd(nn.Module):
     """Two convolutions with ReLU on one 84 x 84 grey frame, flattened to 2592 features.
 
-    The first convolution (8 x 8, stride 4) runs as a 2 x 2 one of stride 1 on 4 x 4
-    blocks moved into channels: the same sums, and a backward pass 1.4 times as fast.
+    `mstpn.network.front_end.FrontEnd` is the same for play. The first convolution (8 x 8,
+    stride 4) runs as a 2 x 2 one of stride 1 on 4 x 4 blocks moved into channels: the same
+    sums, and a backward pass 1.4 times as fast.
 
     Attributes
     ----------
@@ -39,13 +41,12 @@ class FrontEnd(nn.Module):
         How grey levels enter the first convolution.
     """
 
-    n_features = 2592
+    n_features = N_FEATURES
     pixels = PixelScale()
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 8, stride=4)
-        self.conv2 = nn.Conv2d(16, 32, 4, stride=2)
+        self.conv1, self.conv2 = (nn.Conv2d(*convolution) for convolution in CONVOLUTIONS)
         for conv in (self.conv1, self.conv2):
             nn.init.orthogonal_(conv.weight, 2**0.5)
             conv.bias.data.zero_()  # type: ignore[union-attr]

@@ -2,7 +2,7 @@
 
 `NAME.safetensors` holds the parameters by name, with Lambda itself and not what a
 trainer made it from. `NAME.json` holds the configuration, the shapes and units, the
-command and seed that made it, and the versions it was made with.
+command and seed that made it, and the versions it was made with. Reading one loads no torch.
 """
 
 import importlib.metadata
@@ -13,20 +13,25 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from torch import nn
 
 from mstpn import __version__
-from mstpn.network.twin.agent import MSTPN
-from mstpn.network.twin.layer import STHebbLayer, TwinConfig
+from mstpn.network.front_end import CONVOLUTIONS, N_FEATURES
+from mstpn.network.twin.config import TwinConfig
 from mstpn.network.wiring import line_values, n_features_of
 from mstpn.synapses.support.files import atomic_write, one_line, write_json
 from mstpn.synapses.write_limits import WriteLimits
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from mstpn.network.twin.agent import MSTPN
+    from mstpn.network.twin.layer import STHebbLayer
 
 __all__ = [
     "Checkpoint",
@@ -41,18 +46,20 @@ _FORMAT = 1
 _LARGEST_METADATA_BYTES = 2**20
 _UNITS = {"layer.decay": "1 per network step"}
 
+Shapes = dict[str, tuple[int, ...]]
+
 
 class Twin(Protocol):
     """A torch network around one m-STPN layer."""
 
     config: TwinConfig
-    layer: STHebbLayer
+    layer: "STHebbLayer"
 
     def state_dict(self) -> dict[str, Any]:
         """Its parameters by name."""
 
 
-_Net = TypeVar("_Net", bound=nn.Module)
+_Net = TypeVar("_Net", bound="nn.Module")
 
 
 class CheckpointError(ValueError):
@@ -82,19 +89,23 @@ class Checkpoint:
         """Number of features per step."""
         return n_features_of(self.tensors["layer.weight"].shape, self.config.feedback)
 
-    def twin(self, dtype: torch.dtype = torch.float32) -> MSTPN:
-        """The agent in torch with these parameters."""
+    def twin(self, dtype: "torch.dtype | None" = None) -> "MSTPN":
+        """The agent in torch with these parameters, in float32 if no type is given."""
+        from mstpn.network.twin.agent import MSTPN
+
         return self.fill(MSTPN(self.config), dtype)
 
-    def fill(self, net: _Net, dtype: torch.dtype = torch.float32) -> _Net:
+    def fill(self, net: _Net, dtype: "torch.dtype | None" = None) -> _Net:
         """Give a network these parameters, and return it."""
+        import torch
+
         low, high = self.config.decay_min, self.config.decay_max
         state = {name: torch.from_numpy(value) for name, value in self.tensors.items()}
         lines = line_values(self.config.bias_lines, self.tensors["layer.decay"], self.n_features)
         del state["layer.decay"]
         decay = torch.from_numpy(lines).double()
         state["layer.decay_logit"] = torch.logit((decay - low) / max(high - low, 1e-12), eps=1e-12)
-        net.to(dtype).load_state_dict(state)
+        net.to(dtype or torch.float32).load_state_dict(state)
         return net
 
 
@@ -142,10 +153,6 @@ def save_checkpoint(net: Twin, path: Path, training: Mapping[str, Any]) -> None:
     write_json(path.with_suffix(".json"), metadata)
 
 
-def _agent(metadata: dict[str, Any]) -> MSTPN:
-    return MSTPN(_config(metadata["config"]))
-
-
 def _versions(*packages: str) -> dict[str, str]:
     """Of those that are installed."""
     found = {}
@@ -156,7 +163,7 @@ def _versions(*packages: str) -> dict[str, str]:
 
 
 def load_checkpoint(
-    path: str | Path, build: Callable[[dict[str, Any]], Twin] = _agent
+    path: str | Path, build: Callable[[dict[str, Any]], Twin] | None = None
 ) -> Checkpoint:
     """Read and check a checkpoint.
 
@@ -164,8 +171,8 @@ def load_checkpoint(
     ----------
     path : str or Path
         The .safetensors file; the .json of the same name lies beside it.
-    build : callable
-        From the JSON file's content to the network it describes, the Pong agent by default;
+    build : callable, optional
+        From the JSON file's content to the network it describes, the Pong agent if absent;
         a KeyError, TypeError or ValueError means that the content describes none.
 
     Raises
@@ -179,13 +186,11 @@ def load_checkpoint(
         raise CheckpointError(f"checkpoint {path}: no such file")
     metadata = _read_metadata(path.with_suffix(".json"))
     try:
-        with torch.device("meta"):
-            net = build(metadata)
+        config, expected = _agent(metadata) if build is None else _built(metadata, build)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"checkpoint {path.with_suffix('.json')}: config: {one_line(error)}"
         ) from error
-    expected = _shapes(net)
     try:
         with safe_open(path, framework="np") as file:
             _check_header(file, expected)
@@ -195,7 +200,7 @@ def load_checkpoint(
     for name, value in tensors.items():
         if not np.isfinite(value).all():
             raise CheckpointError(f"checkpoint {path}: {name} must be finite, got NaN or infinity")
-    return Checkpoint(net.config, tensors, metadata)
+    return Checkpoint(config, tensors, metadata)
 
 
 def _check_header(file: Any, expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -245,7 +250,28 @@ def _config(content: Any) -> TwinConfig:
     return TwinConfig(**content | {"limits": limits})
 
 
-def _shapes(net: Twin) -> dict[str, tuple[int, ...]]:
+def _agent(metadata: dict[str, Any]) -> tuple[TwinConfig, Shapes]:
+    """The Pong agent: configuration and shapes of its tensors."""
+    config = _config(metadata["config"])
+    n, n_pre = config.n_hidden, N_FEATURES + config.n_hidden * config.feedback
+    shapes: Shapes = {f"layer.{name}": (n, n_pre) for name in ("weight", "decay", "gamma")}
+    shapes["layer.bias"] = (n,)
+    for name, size in (("action_head", config.n_actions), ("value_head", 1)):
+        shapes |= {f"{name}.weight": (size, n), f"{name}.bias": (size,)}
+    for k, (n_in, n_out, size, _) in enumerate(CONVOLUTIONS, 1):
+        shapes[f"front_end.conv{k}.weight"] = (n_out, n_in, size, size)
+        shapes[f"front_end.conv{k}.bias"] = (n_out,)
+    return config, shapes
+
+
+def _built(
+    metadata: dict[str, Any], build: Callable[[dict[str, Any]], Twin]
+) -> tuple[TwinConfig, Shapes]:
+    """A network of torch, without its memory: the same."""
+    import torch
+
+    with torch.device("meta"):
+        net = build(metadata)
     shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     del shapes["layer.decay_logit"]
-    return shapes | {"layer.decay": shapes["layer.weight"]}
+    return net.config, shapes | {"layer.decay": shapes["layer.weight"]}

@@ -31,7 +31,7 @@ def play(seed: int, sticky: float) -> tuple[int, float, float]:
         seconds += between - started, time.perf_counter() - between
         np.testing.assert_array_equal(frame, expected)
         assert (reward, done) == (gained, lost or cut)
-    return len(pong.actions), *seconds.tolist()
+    return len(pong.actions), float(seconds[0]), float(seconds[1])
 
 
 def main() -> None:

@@ -13,11 +13,12 @@ from brian2.units import volt
 
 from mstpn.analysis.pictures.ablation import AblationGame, by_ablation, draw_ablation
 from mstpn.bridge.ablation import ABLATIONS, ablated, held_at
-from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import MEMORY_CHECKPOINT
 from mstpn.bridge.conversion import layer_parameters, line_voltages
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
+from mstpn.bridge.twin_agent import TwinAgent
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.agent import MSTPN, FrontEnd
 from mstpn.network.twin.checkpoint import (

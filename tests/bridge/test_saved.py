@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from mstpn.analysis.energy.ledger import recorded
 from mstpn.analysis.energy.recording import Recorder, RecordingError, parts_folder
-from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import Game, GameRecord
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
+from mstpn.bridge.twin_agent import TwinAgent
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

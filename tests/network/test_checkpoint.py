@@ -139,6 +139,17 @@ def test_wrong_metadata_is_refused(path: Path, content: str, message: str) -> No
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("feedback", [True, False])
+def test_tensors_of_an_agent_are_those_of_torch(path: Path, feedback: bool) -> None:
+    net = MSTPN(TwinConfig(5, 6, "none", 0.08, 0.92, feedback=feedback))
+    save_checkpoint(net, path, {})
+    found, expected = load_checkpoint(path), load_checkpoint(path, lambda _: net)
+    assert found.config == expected.config
+    assert found.tensors.keys() == expected.tensors.keys()
+    for name, value in found.tensors.items():
+        np.testing.assert_array_equal(value, expected.tensors[name])
+
+
 def test_conversion_to_conductances_and_voltages(path: Path, device: Memristor) -> None:
     checkpoint = load_checkpoint(path)
     network = MSTPNNetwork(layer_parameters(checkpoint, device), device, STEP_DURATION)

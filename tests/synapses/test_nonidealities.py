@@ -11,10 +11,11 @@ from brian2 import prefs
 from brian2.units import DimensionMismatchError, joule, mvolt, second, volt
 from numpy.typing import NDArray
 
-from mstpn.bridge.agents import BrianAgent, TwinAgent
+from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.pong import Pong
+from mstpn.bridge.twin_agent import TwinAgent
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
