@@ -161,7 +161,7 @@ def play(cell: Cell, agents: dict[str, Options], target: Target, inputs: str) ->
     use_target(target)
     options = agents[cell.value]
     checkpoint = load_checkpoint(Path(options.out, "last.safetensors"))
-    agent = BrianAgent(checkpoint, options.memristor_model, STEP_DURATION)
+    agent = BrianAgent(checkpoint, options.memristor, STEP_DURATION)
     pong = Pong(sticky=cell.sticky, flicker=options.flicker)
     record = play_game(pong, agent, cell.seed)
     pong.close()
@@ -175,7 +175,7 @@ def interval(options: Options, seed: int) -> tuple[float, float]:
     """2.5 % and 97.5 % of a game's energy over its own, over the assumed constants' ranges."""
     from mstpn.analysis.energy.uncertainty import monte_carlo
 
-    device = options.memristor_model
+    device = options.memristor
     checkpoint = load_checkpoint(Path(options.out, "last.safetensors"))
     agent = BrianAgent(checkpoint, device, STEP_DURATION)
     pong = Pong(sticky=options.sticky, flicker=options.flicker)
@@ -278,10 +278,10 @@ def main(arguments: list[str] | None = None) -> int:
             processes=options.processes,
             address=options.address,
         )
-        rows = [summary(v, o, games, o.memristor_model) for v, o in agents.items()]
+        rows = [summary(v, o, games, o.memristor) for v, o in agents.items()]
         text = csv_text([vars(r) for r in rows])
         atomic_write(options.out / "agents.csv", text.encode())
-        figure = draw_trained(rows, name, next(iter(agents.values())).memristor_model)
+        figure = draw_trained(rows, name, next(iter(agents.values())).memristor)
         with replacing(options.out / "agents.png") as partial_file:
             figure.savefig(partial_file, dpi=130, format="png")
         print(table(name, rows))

@@ -63,8 +63,10 @@ class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
         return scalar_code, vector_code, keywords
 
     def _add_user_function(self, varname: str, variable: Any, added: Any) -> Any:
-        """Brian2's own functions as such that can be inlined: no loop is vectorised around a call
-        that may fail. A function of someone's own is, where it says `noexcept`.
+        """Brian2's own functions as such that can be inlined.
+
+        No loop is vectorised around a call that may fail. A function of someone's own is, where it
+        says `noexcept`.
         """
         found = super()._add_user_function(varname, variable, added)
         if found is None or variable not in _SAFE:

@@ -50,7 +50,7 @@ class Options:
         "", "checkpoint to start from, its Lambda moved into the range; random if absent"
     )
     seed: int = _option(0, "of every random draw")
-    device: str = _option("cpu", "cpu or cuda")
+    torch_device: str = _option("cpu", "that trains, cpu or cuda")
     total_steps: int = _option(4_000_000, "agent steps")
 
     algorithm: str = _option("ppo", "ppo, or a2c as in STPN's code")
@@ -112,7 +112,7 @@ class Options:
     weight_min: float = _option(-1.0, "smallest W")
     weight_max: float = _option(1.0, "largest W")
 
-    memristor: str = _option("", "device file of what follows, the package's own if absent")
+    device: str = _option("", "device file of what follows, the package's own if absent")
     ideal_updates: bool = _option(
         False, "every update as it is wanted, though no pulse of the device could make it"
     )
@@ -154,7 +154,7 @@ class Options:
         ):
             self._require(name, 0 <= getattr(self, name) < float("inf"), "at least 0 and finite")
         self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
-        self._require("device", self.device in ("cpu", "cuda"), "cpu or cuda")
+        self._require("torch_device", self.torch_device in ("cpu", "cuda"), "cpu or cuda")
         self._require("weight_min", self.weight_min < self.weight_max, "below weight-max")
         if self.n_envs % self.n_minibatches:
             raise ValueError(
@@ -164,12 +164,12 @@ class Options:
     @property
     def write_limits(self) -> WriteLimits | None:
         """Those of the device, unless updates are ideal."""
-        return None if self.ideal_updates else self.memristor_model.write_limits()
+        return None if self.ideal_updates else self.memristor.write_limits()
 
     @property
-    def memristor_model(self) -> Memristor:
+    def memristor(self) -> Memristor:
         """The device of the limits and the spread."""
-        return Memristor.from_file(self.memristor or DEFAULT_DEVICE)
+        return Memristor.from_file(self.device or DEFAULT_DEVICE)
 
     def spread(self, seed: int) -> Nonidealities:
         """How devices differ, drawn from `seed`."""
@@ -201,7 +201,7 @@ class Options:
 
 
 MAY_CHANGE = frozenset(
-    {"out", "resume", "initial", "device", "total_steps", "sticky", "flicker", "learning_rate"}
+    {"out", "resume", "initial", "torch_device", "total_steps", "sticky", "flicker", "learning_rate"}
     | {*SPREADS, "entropy_coefficient", "activity_penalty"}
     | {"tracking_penalty", "position_coefficient", "teacher_coefficient"}
     | {"energy_price", "decay_learning_rate"}

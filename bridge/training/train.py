@@ -67,11 +67,11 @@ class Trainer:
 
     def __init__(self, options: Options) -> None:
         self.options = o = options
-        if o.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device: cuda was asked for, but torch finds no CUDA GPU")
+        if o.torch_device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("torch-device: cuda was asked for, but torch finds no CUDA GPU")
         keep_freed_memory()
         torch.manual_seed(o.seed)
-        self.device = torch.device(o.device)
+        self.device = torch.device(o.torch_device)
         self.generator = torch.Generator().manual_seed(o.seed)
         self.env = pong_environments(o.n_envs, sticky=o.sticky)
         n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ class Trainer:
         self.position_head = PositionHead(o.n_hidden)
         self.learner = nn.ModuleDict({"net": self.net, "position_head": self.position_head})
         self.learner.to(self.device)
-        self.memristor = o.memristor_model
+        self.memristor = o.memristor
         self._start_layer()
         self.optimiser = adam(
             self.learner, o.learning_rate, epsilon=1e-5, decay_rate=o.decay_learning_rate
@@ -407,7 +407,7 @@ class Trainer:
     def _restore(self) -> None:
         path = self.folder / "state.safetensors"
         try:
-            tensors = load_file(path, device=self.options.device)
+            tensors = load_file(path, device=self.options.torch_device)
             with path.open("rb") as file:
                 header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         except (OSError, SafetensorError) as error:

@@ -327,7 +327,7 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--clip", "1.5"], "clip must be in [0, 1], got 1.5"),
         (["--learning-rate", "0"], "learning-rate must be positive, got 0.0"),
         (["--weight-min", "1"], "weight-min must be below weight-max, got 1.0"),
-        (["--memristor", "none.toml"], "none.toml"),
+        (["--device", "none.toml"], "none.toml"),
         (["--energy-price", "-1"], "energy-price must be at least 0 and finite, got -1.0"),
         (
             ["--energy-price", "1", "--normalisation", "stpn"],
@@ -340,7 +340,7 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--tracking-penalty", "-1"], "tracking-penalty must be at least 0 and finite, got -1.0"),
         (["--delta-f-std", "-1"], "delta-f-std must be at least 0 and finite, got -1.0"),
         (["--weight-dtod", "nan"], "weight-dtod must be at least 0 and finite, got nan"),
-        (["--device", "tpu"], "device must be cpu or cuda, got tpu"),
+        (["--torch-device", "tpu"], "torch-device must be cpu or cuda, got tpu"),
         (["--resume"], "state.safetensors"),
         (["--total-steps", "many"], "--total-steps"),
     ],
