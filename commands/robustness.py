@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from brian2.units import joule, mjoule
 
-from mstpn.analysis.pictures.robustness import IDEAL, Game, by_level, draw_robustness
+from mstpn.analysis.pictures.robustness import IDEAL, RobustnessGame, by_level, draw_robustness
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.grid import play_missing
@@ -137,7 +137,7 @@ def digest(options: argparse.Namespace) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def play(cell: Cell, options: argparse.Namespace) -> Game:
+def play(cell: Cell, options: argparse.Namespace) -> RobustnessGame:
     """Play one game."""
     use_target(options.target)
     device = Memristor.from_file(options.device)
@@ -146,16 +146,16 @@ def play(cell: Cell, options: argparse.Namespace) -> Game:
     record = play_game(pong, agent, cell.seed)
     pong.close()
     pulse, bias, read = (float(record.energy[t] / joule) for t in ("pulse", "bias", "read"))
-    return Game(*cell, record.score, record.decisions, pulse, bias, read, digest(options))
+    return RobustnessGame(*cell, record.score, record.decisions, pulse, bias, read, digest(options))
 
 
-def all_games(options: argparse.Namespace) -> list[Game]:
+def all_games(options: argparse.Namespace) -> list[RobustnessGame]:
     """Those of the grid, of which the table may hold some."""
     return play_missing(
         grid(options),
         partial(play, options=options),
         options.out,
-        Game,
+        RobustnessGame,
         cell_of=lambda g: Cell(g.nonideality, g.level, g.seed),
         inputs=digest(options),
         describe=lambda g: f"{g.nonideality}={g.level:g}: {g.score:+.0f}",
@@ -164,7 +164,7 @@ def all_games(options: argparse.Namespace) -> list[Game]:
     )
 
 
-def summary(games: list[Game]) -> list[dict[str, Any]]:
+def summary(games: list[RobustnessGame]) -> list[dict[str, Any]]:
     """Scores and energies by level."""
     rows = []
     for name in dict.fromkeys(g.nonideality for g in games):
@@ -201,7 +201,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write_figure(games: list[Game], options: argparse.Namespace) -> Path:
+def write_figure(games: list[RobustnessGame], options: argparse.Namespace) -> Path:
     """Draw what the table has."""
     path = options.figure or options.out.with_suffix(".png")
     counts = {(g.nonideality, g.level): 0 for g in games}

@@ -59,7 +59,7 @@ from mstpn.synapses.equations import (
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import CYCLE_NOISE, Deviations
 from mstpn.synapses.rows import visit_rows
-from mstpn.synapses.settling import Assignments, Guard, SettlingSynapses
+from mstpn.synapses.settling import Guard, SettlingSynapses
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -395,7 +395,7 @@ def initial_of(device: Memristor, deviations: Deviations | None) -> dict[str, An
 
 def guards_of(device: Memristor, form: str, spread: bool, slow: bool) -> dict[str, Guard]:
     closed = form != "clock-driven"
-    tau: Assignments = (("tau", TAU),) if closed else ()
+    tau: tuple[tuple[str, str], ...] = (("tau", TAU),) if closed else ()
     if form == "event-driven":
         tau += (("decay", DECAY_OF_STEP),)
     if slow:

@@ -13,7 +13,7 @@ from mstpn.analysis.energy.energies import marks
 from mstpn.analysis.pictures.style import COLOUR, GREY, styled
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["IDEAL", "Game", "by_level", "draw_robustness"]
+__all__ = ["IDEAL", "RobustnessGame", "by_level", "draw_robustness"]
 
 IDEAL = "ideal"
 """Name, in the table, of the games on ideal devices; they are level 0 of every deviation."""
@@ -22,7 +22,7 @@ _COLUMNS = 4
 
 
 @dataclass(frozen=True)
-class Game:
+class RobustnessGame:
     """One row of the table: one game on one draw of devices.
 
     Parameters
@@ -58,7 +58,9 @@ class Game:
         return (self.pulse_j + self.bias_j + self.read_j) * joule
 
 
-def by_level(games: Sequence[Game], nonideality: str) -> dict[float, list[Game]]:
+def by_level(
+    games: Sequence[RobustnessGame], nonideality: str
+) -> dict[float, list[RobustnessGame]]:
     """Games of one deviation by its level in rising order, those on ideal devices at 0."""
     mine = [g for g in games if g.nonideality in (nonideality, IDEAL)]
     levels = sorted({g.level for g in mine})
@@ -67,13 +69,13 @@ def by_level(games: Sequence[Game], nonideality: str) -> dict[float, list[Game]]
 
 @styled
 def draw_robustness(
-    games: Sequence[Game], labels: Mapping[str, str], device: Memristor, title: str
+    games: Sequence[RobustnessGame], labels: Mapping[str, str], device: Memristor, title: str
 ) -> Figure:
     """Panels of score and energy of a game, each game a point, the mean a line.
 
     Parameters
     ----------
-    games : sequence of Game
+    games : sequence of RobustnessGame
     labels : mapping of str to str
         Deviations to draw and what to write below them, with unit.
     device : Memristor
@@ -110,7 +112,11 @@ def draw_robustness(
 
 
 def _draw(
-    axes: Axes, levels: Mapping[float, Sequence[Game]], field: str, scale: float, colour: str
+    axes: Axes,
+    levels: Mapping[float, Sequence[RobustnessGame]],
+    field: str,
+    scale: float,
+    colour: str,
 ) -> None:
     """Levels side by side at equal distances, since they grow by factors from 0."""
     values: list[Any] = [

@@ -201,8 +201,8 @@ class Options:
 
 
 MAY_CHANGE = frozenset(
-    {"out", "resume", "initial", "torch_device", "total_steps", "sticky", "flicker", "learning_rate"}
-    | {*SPREADS, "entropy_coefficient", "activity_penalty"}
+    {"out", "resume", "initial", "torch_device", "total_steps", "sticky", "flicker"}
+    | {*SPREADS, "learning_rate", "entropy_coefficient", "activity_penalty"}
     | {"tracking_penalty", "position_coefficient", "teacher_coefficient"}
     | {"energy_price", "decay_learning_rate"}
     | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}

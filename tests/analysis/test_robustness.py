@@ -15,7 +15,7 @@ import scripts
 import torch
 from brian2.units import joule
 
-from mstpn.analysis.pictures.robustness import IDEAL, Game, by_level, draw_robustness
+from mstpn.analysis.pictures.robustness import IDEAL, RobustnessGame, by_level, draw_robustness
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
@@ -36,10 +36,10 @@ def example() -> ModuleType:
     return scripts.load("robustness")
 
 
-def pretended(cell: Any, _options: Any = None) -> Game:
+def pretended(cell: Any, _options: Any = None) -> RobustnessGame:
     name, level, seed = cell
     score = float(int(1000 * level + seed) % 43 - 21)
-    return Game(name, level, seed, score, 800 + seed, 1e-4, 0.01 + level, 1e-8, "0" * 12)
+    return RobustnessGame(name, level, seed, score, 800 + seed, 1e-4, 0.01 + level, 1e-8, "0" * 12)
 
 
 def test_games_of_a_tiny_agent_in_two_processes(tmp_path: Path, device: Memristor) -> None:
@@ -54,7 +54,7 @@ def test_games_of_a_tiny_agent_in_two_processes(tmp_path: Path, device: Memristo
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    games = read_rows(out, Game)
+    games = read_rows(out, RobustnessGame)
     assert [(g.nonideality, g.level, g.seed) for g in games] == [
         (IDEAL, 0.0, 3),
         ("weight_dtod", 0.1, 3),
@@ -76,7 +76,7 @@ def test_a_stopped_run_keeps_its_games_and_is_made_up_for(
 ) -> None:
     calls: list[Any] = []
 
-    def play(cell: Any, options: Any) -> Game:
+    def play(cell: Any, options: Any) -> RobustnessGame:
         calls.append(cell)
         if len(calls) == 4:
             raise KeyboardInterrupt
@@ -91,7 +91,7 @@ def test_a_stopped_run_keeps_its_games_and_is_made_up_for(
     # one game of each level first
     first = [c.nonideality for c in calls[:3]]
     assert first == [IDEAL, "weight_dtod", "weight_dtod"]
-    assert [g.nonideality for g in read_rows(out, Game)] == first
+    assert [g.nonideality for g in read_rows(out, RobustnessGame)] == first
     assert example.main(arguments) == 0
     assert len(calls) == 4 + 5
     assert {p.name for p in tmp_path.iterdir()} == {"games.csv", "games.png"}
@@ -133,7 +133,7 @@ def test_lines_are_the_means_and_bands_the_range(device: Memristor) -> None:
 
 
 def test_the_shipped_table_has_every_level_of_the_default_grid(example: ModuleType) -> None:
-    games = read_rows(SHIPPED, Game)
+    games = read_rows(SHIPPED, RobustnessGame)
     options = example.parse_arguments(["--games", "3", "--sticky", "0.25"])
     assert {(g.nonideality, g.level, g.seed) for g in games} >= set(example.grid(options))
     assert {g.inputs for g in games} == {example.digest(options)}
