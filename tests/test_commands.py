@@ -68,12 +68,21 @@ def test_help_loads_nothing_heavy() -> None:
 def test_a_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in ("ray", "mstpn.commands.sweep_decay"):
+    for module in ("xarray", "mstpn.analysis.energy.ledger", "mstpn.commands.report"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    monkeypatch.setitem(sys.modules, "ray", None)
-    assert main(["sweep-decay", "--help"]) == 2
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    assert main(["report", "--help"]) == 2
+    assert capsys.readouterr().err.startswith("mstpn report: needs pip install 'mstpn[analysis]': ")
+
+
+def test_a_cluster_needs_an_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else name)
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep-decay", "--ranges", "0:0", "--seeds", "1", "--address", "auto"]) == 2
     assert capsys.readouterr().err.startswith(
-        "mstpn sweep-decay: needs pip install 'mstpn[train,sweep]': "
+        "mstpn sweep-decay: needs pip install 'mstpn[sweep]': "
     )
 
 

@@ -27,10 +27,16 @@ def test_python_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> No
     for block in blocks(page):
         exec(compile(block, page.name, "exec"), names)
     printed = capsys.readouterr().out
-    if page.name != "spiking.md":
+    if page.name in ("README.md", "synapse.md"):
         assert "wanted = Gamma*h_post*z_last_pre" in printed
     if page.name == "synapse.md":
         assert re.search(r"'bias': .*joule", printed)
+    if page.name == "devices.md":
+        shown = dict(re.findall(r"^(device\.[^#]+?)  # ([\d.]+)", "".join(blocks(page)), re.M))
+        assert len(shown) == 4
+        for expression, value in shown.items():
+            found = float(eval(expression, names))  # as the comment beside it says
+            assert found == pytest.approx(float(value), rel=0.02), expression
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -59,7 +65,7 @@ def test_one_synapse(numbers: oracles.Device) -> None:
     exec(re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0], names)  # ΔF: a reference pulse's
     synapse = names["synapse"]
     decay = 1 / (1 + math.exp(-(0.5 - 0.3) / 0.12283266696153589))  # srtio3.toml
-    rate, elapsed = math.log(1 / decay) / 0.05, 0.55
+    rate, elapsed = math.log(1 / decay) * 15, 0.55
     left = 0.1 * math.exp(-rate * elapsed)
     assert synapse.F_now[0] == pytest.approx(left, rel=1e-9, abs=0)
     conductance = numbers.g_offset + numbers.kappa * (0.8 + left)
