@@ -405,30 +405,13 @@ class Trainer:
         atomic_write(path, save(tensors, metadata))
 
     def _restore(self) -> None:
-        path = self.folder / "state.safetensors"
+        path, before = self.folder / "state.safetensors", self.folder / "state_before.safetensors"
         try:
-            tensors = load_file(path, device=self.options.torch_device)
-            with path.open("rb") as file:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        except (OSError, SafetensorError) as error:
-            raise ValueError(f"{path}: {error}") from error
-        scalars = json.loads(header["__metadata__"]["trainer"])
-        for name, value in asdict(self.options).items():
-            stored = scalars["options"].get(name, getattr(Options, name))
-            if name not in MAY_CHANGE and stored != value:
-                raise ValueError(f"{path}: {name} is {value}, but {stored} in the folder")
-        learned = {k: v for k, v in tensors.items() if not k.startswith(("adam.", "start."))}
-        try:
-            self.learner.load_state_dict(learned)
-            self.start = {name: tensors[f"start.{name}"] for name in self.start}
-        except (RuntimeError, KeyError) as error:
-            raise ValueError(f"{path}: another trainer's parameters: {one_line(error)}") from error
-        adam = self.optimiser.state_dict()
-        for name, value in tensors.items():
-            if name.startswith("adam."):
-                _, index, moment = name.split(".")
-                adam["state"].setdefault(int(index), {})[moment] = value
-        self.optimiser.load_state_dict(adam)
+            tensors, scalars = self._read_state(path)
+            self._take_tensors(tensors)
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            hint = f"; the state before it is {before.name}" if before.exists() else ""
+            raise ValueError(f"{path}: {one_line(error)}{hint}") from error
         self.step, self.elapsed, self.best = (scalars[k] for k in ("step", "elapsed", "best"))
         if any(
             scalars["options"].get(name, 0.0) != getattr(self.options, name)
@@ -440,6 +423,47 @@ class Trainer:
         self.history = [*scalars["history"], *self.history]
         self.history[-1]["from_step"] = self.step
         self.generator.manual_seed(self.options.seed + self.step)
+
+    def _read_state(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and scalars of a state, checked against the options."""
+        tensors = load_file(path, device=self.options.torch_device)
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        metadata = header.get("__metadata__", {})
+        if "trainer" not in metadata:
+            raise ValueError("no state of a training, or another tool saved it without metadata")
+        scalars = json.loads(metadata["trainer"])
+        for name, value in asdict(self.options).items():
+            stored = scalars["options"].get(name, getattr(Options, name))
+            if name not in MAY_CHANGE and stored != value:
+                raise ValueError(f"{name} is {value}, but {stored} in the folder")
+        for name in ("step", "elapsed", "best"):
+            if not isinstance(scalars[name], int | float):
+                raise ValueError(f"{name} must be a number, got {scalars[name]!r}")
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"{name} must be finite, got NaN or infinity")
+        return tensors, scalars
+
+    def _take_tensors(self, tensors: dict[str, Tensor]) -> None:
+        learned = {k: v for k, v in tensors.items() if not k.startswith(("adam.", "start."))}
+        for name, ours in self.learner.state_dict().items():
+            if name in learned and learned[name].dtype != ours.dtype:
+                raise ValueError(f"{name} must be {ours.dtype}, got {learned[name].dtype}")
+        self.learner.load_state_dict(learned)
+        self.start = {name: tensors[f"start.{name}"] for name in self.start}
+        adam = self.optimiser.state_dict()
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        for name, value in tensors.items():
+            if name.startswith("adam."):
+                _, index, moment = name.split(".")
+                if value.ndim and value.shape != parameters[int(index)].shape:
+                    raise ValueError(f"{name} must be {tuple(parameters[int(index)].shape)}")
+                adam["state"].setdefault(int(index), {})[moment] = value
+        for index, moments in adam["state"].items():
+            if moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
+                raise ValueError(f"adam.{index} must have step, exp_avg, exp_avg_sq")
+        self.optimiser.load_state_dict(adam)
 
     def _reset(self) -> None:
         seeds = np.random.default_rng([self.options.seed, self.step]).integers(

@@ -1,13 +1,16 @@
 """Short real trainings: same seed, stop and resume, limits, refusals."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -384,10 +387,57 @@ def test_a_folder_of_another_version_is_not_resumed(
     with pytest.raises(SystemExit):
         run(tmp_path, "--total-steps", "32", "--resume")
     printed = capsys.readouterr().err
-    assert "another trainer's parameters" in printed
+    assert "Unexpected key(s) in state_dict" in printed or "Missing key(s)" in printed
     assert "position_head" in printed
     assert printed.count("\n") == 1
     assert path.read_bytes() == before
+
+
+def resaved(path: Path, change: Callable[[dict[str, Any]], Any], **metadata: str) -> None:
+    tensors, metadata = load_file(path), metadata or {"trainer": json.dumps(scalars(path))}
+    change(tensors)
+    save_file(tensors, path, metadata)
+
+
+def scalars(path: Path) -> Any:
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["trainer"])
+
+
+WEIGHT = "net.layer.weight"
+
+
+OTHERS: list[tuple[Callable[[dict[str, Any]], Any], dict[str, str], str]] = [
+    (lambda t: None, {"saved_by": "another tool"}, "another tool saved it without metadata"),
+    (lambda t: t.update({WEIGHT: t[WEIGHT].astype(np.float16)}), {}, "must be torch.float32"),
+    (lambda t: t[WEIGHT].fill(math.nan), {}, f"{WEIGHT} must be finite"),
+    (lambda t: t.pop("adam.0.exp_avg"), {}, "adam.0 must have step, exp_avg, exp_avg_sq"),
+    (lambda t: t.update({"adam.0.exp_avg": np.zeros(3)}), {}, "adam.0.exp_avg must be ("),
+    (lambda t: t.update({"adam.x": np.zeros(3)}), {}, "not enough values"),
+    (lambda t: t.pop("start.decay"), {}, "start.decay"),
+    (lambda t: None, {"trainer": "[]"}, "list indices"),
+]
+
+
+def test_a_state_that_others_saved_is_taken_or_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "--total-steps", "32")
+    path = tmp_path / "state.safetensors"
+    resaved(path, lambda tensors: None)  # in another order, as libraries do
+    run(tmp_path, "--total-steps", "48", "--resume")
+    assert log(tmp_path)[-1]["step"] == 48
+    whole = path.read_bytes()
+    for change, metadata, message in OTHERS:
+        path.write_bytes(whole)
+        resaved(path, change, **metadata)
+        with pytest.raises(SystemExit) as stop:
+            run(tmp_path, "--total-steps", "64", "--resume")
+        printed = capsys.readouterr().err
+        assert (stop.value.code, printed.count("\n")) == (2, 1)
+        assert message in printed
+        assert printed.endswith("the state before it is state_before.safetensors\n")
 
 
 def test_one_thread_asked_for_is_one_thread_used(tmp_path: Path) -> None:
