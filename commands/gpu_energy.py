@@ -10,6 +10,7 @@ median of 100 runs between CUDA events. Energy is the board's own counter (NVML)
 around as many runs as fill a second, since it advances only every 20 to 100 ms.
 """
 
+import argparse
 import statistics
 import sys
 import time
@@ -223,11 +224,16 @@ def measure_all(meter: Meter, gpu: str, device: str, sizes: list[int]) -> dict[s
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and write; return the exit status."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Command line."""
     parser = Parser(prog=PROGRAM, description="Energy of the synaptic operations on a CUDA GPU.")
     parser.add_argument("--out", type=Path, default=Path("gpu_energy.json"), metavar="FILE")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and write; return the exit status."""
+    options = parse_arguments(arguments)
     try:
         meter = GpuMeter()
         content = measure_all(meter, meter.name, "cuda", SIZES)

@@ -21,6 +21,7 @@ from mstpn.synapses.memristor import DEFAULT_DEVICE
 HERE = Path(__file__).parent
 THUMBNAILS = {
     "equation_tour": 0,
+    "own_model": 1,
     "one_memristor": 2,
     "game_energy": 1,
     "short_term_memory": 1,

@@ -1,12 +1,20 @@
 """Seeded damage to files: flipped bits, cut ends, hostile values in what is parsed."""
 
+import argparse
 import json
 import random
 import struct
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["HOSTILE", "damaged_bytes", "hostile_json", "hostile_safetensors"]
+__all__ = [
+    "HOSTILE",
+    "WORDS",
+    "damaged_bytes",
+    "hostile_json",
+    "hostile_safetensors",
+    "hostile_words",
+]
 
 HOSTILE: list[Any] = [
     *(None, True, -1, 0, 1, 2**31, 2**63, 2**64, 10**30, -(10**30), 1.5, 1e308, -0.0),
@@ -93,3 +101,32 @@ def hostile_safetensors(content: bytes, rng: random.Random) -> bytes:
 
 
 Damage = Callable[[bytes, random.Random], bytes]
+
+
+WORDS: list[str] = [
+    *("", " ", "-", "--", "-1", "-0", "0", "1", "2", "3.7", "1e3", "1e999", "-1e999", "9" * 30),
+    *("9" * 5000, "0x10", "1_000", "1,5", " 5", "5 ", "+5", "٣", "½", "nan", "NaN", "inf", "-inf"),
+    *("True", "None", "a", "a\nb", "a\tb", "é", "=", "a=b", "a=", "=b", "a=nan", "delta_f_std=0.3"),
+    *("0:1", "1:0", "0.1:0.9:3", "::", "0,1", ",", "/", "/dev/null", "..", ".", "no/such/file"),
+    *("x" * 5000, "../../etc/passwd", "%s", "{}", "$(ls)", "'", '"', "\x1b[31m", "cython", "all"),
+]
+"""What a command line may hold."""
+
+
+def hostile_words(parser: argparse.ArgumentParser, rng: random.Random) -> list[str]:
+    """Options of a program, some of them, with values that are good, bad or strange."""
+    options = [a for a in parser._actions if a.option_strings and a.dest != "help"]
+    words: list[str] = []
+    for action in rng.sample(options, min(len(options), rng.choice([0, 1, 1, 2, 4]))):
+        words.append(rng.choice(action.option_strings)[: rng.choice([None, None, None, 5])])
+        wanted = 0 if action.nargs == 0 else 1
+        if isinstance(action.nargs, int):
+            wanted = action.nargs
+        if rng.random() < 0.1:
+            wanted += rng.choice([-1, 1])
+        choices = [str(c) for c in action.choices or ()]
+        for _ in range(wanted):
+            words.append(rng.choice(choices if choices and rng.random() < 0.3 else WORDS))
+    if rng.random() < 0.1:
+        words.insert(rng.randrange(len(words) + 1), rng.choice(WORDS))
+    return words

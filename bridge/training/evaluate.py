@@ -6,6 +6,7 @@ A quick score for choosing among checkpoints. The games that count are those of 
 network, `mstpn pong`.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -98,8 +99,8 @@ def evaluate(
     return returns
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; return the exit status."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Command line."""
     parser = Parser(prog=PROGRAM, description="Greedy games of agents on the torch twin.")
     parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
     parser.add_argument("--games", type=integer(1), default=32, metavar="N", help="at once (32)")
@@ -113,7 +114,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--max-decisions", type=integer(1), default=5000, metavar="N", help="of a game (5000)"
     )
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play and print; return the exit status."""
+    options = parse_arguments(arguments)
 
     def work() -> None:
         for path in options.checkpoints:

@@ -64,8 +64,8 @@ typeset(st_hebb.EVENT_DRIVEN)
 # $F$ was at the start plus all that pulses have added.
 #
 # The time constant is the paper's sigmoid $\Lambda(V_\mathrm{bias})$ (Fig. 3e), the share of $F$
-# that is left after one network step $T_\mathrm{step}$, written as $\tau =
-# T_\mathrm{step}/\ln(1/\Lambda)$.
+# that is left after the device's `decay_duration` $T_\mathrm{decay}$, written as $\tau =
+# T_\mathrm{decay}/\ln(1/\Lambda)$.
 #
 # The presynaptic and postsynaptic sides:
 
