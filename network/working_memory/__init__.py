@@ -1,0 +1,1 @@
+"""A spiking working memory: items encoded by one volley, kept in F alone, recalled from a part."""
