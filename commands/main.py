@@ -46,6 +46,9 @@ COMMANDS = {
     "spiking-association": Command(
         "commands.spiking_association", "spiking neurons tie letters to digits and recall them"
     ),
+    "working-memory": Command(
+        "commands.working_memory", "a spiking working memory: recall, capacity, lifetime, joules"
+    ),
     "gpu-energy": Command("commands.gpu_energy", "measure the same work on a CUDA GPU", "gpu"),
 }
 """By name."""

@@ -20,6 +20,7 @@ ROOMS = {
     "synapses.bench": {"synapses", "synapses.support"},
     "network.twin": {"network"},
     "network.retrieval": {"network", "network.twin"},
+    "network.working_memory": {"network"},
     "bridge.checkpoints": set(),
     "bridge.training": set(),
     "analysis.energy": set(),

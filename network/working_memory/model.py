@@ -51,19 +51,20 @@ DT: Quantity = 0.1 * ms
 VOLLEY: Quantity = 2 * ms
 """The cells of an item, or of a cue, spike at random within this time."""
 BETWEEN_ITEMS: Quantity = 60 * ms
-"""From one item to the next: what the traces of one have left for the other is below the
-device's smallest pulse."""
-MEMBRANE: Quantity = 20 * ms
+"""From one item to the next, and to the first cue: what the traces of one have left for the other
+is below the device's smallest pulse, and membranes, which spikes and inhibition have moved, are back
+to 0.3 % of it, so that F is all that is left."""
+MEMBRANE: Quantity = 10 * ms
 CAPACITY: Quantity = 1 * pfarad
 NOISE: Quantity = 0.5 * mvolt
 """Standard deviation of a membrane."""
 THRESHOLD: Quantity = 5 * mvolt
-INHIBITION: Quantity = 10 * mvolt
+INHIBITION: Quantity = 5 * mvolt
 """Below rest, where a basket cell puts the membranes that it silences."""
-REFRACTORY: Quantity = 30 * ms
-RISE: Quantity = 0.5 * mvolt / ms
+REFRACTORY: Quantity = 20 * ms
+RISE: Quantity = 1 * mvolt / ms
 """Of the drive, from the end of the cue on."""
-RISING: Quantity = 10 * ms
+RISING: Quantity = 6 * ms
 RECALL: Quantity = VOLLEY + RISING
 """From a cue's first spike until the answer is taken."""
 _NEVER: Quantity = -1e6 * second
@@ -213,7 +214,7 @@ class WorkingMemory:
         if left > DT / 2:
             self._run(left)
 
-    def ask(self, item: ArrayLike, cued: ArrayLike, driven: bool = True) -> Ints:
+    def ask(self, item: ArrayLike, cued: ArrayLike) -> Ints:
         """Show an item in some hypercolumns only, let the drive rise, and return spikes.
 
         Parameters
@@ -221,8 +222,6 @@ class WorkingMemory:
         item : array_like of int, (H,)
         cued : array_like of int
             Hypercolumns.
-        driven : bool
-            Without the drive what the cue lifts to the threshold spikes.
 
         Returns
         -------
@@ -231,8 +230,7 @@ class WorkingMemory:
         """
         before = np.array(self.pyramidal.n_spikes[:])
         self._show(self.columns.members(item, cued))
-        if driven:
-            self.pyramidal.t_drive = self.net.t + VOLLEY
+        self.pyramidal.t_drive = self.net.t + VOLLEY
         self._run(RECALL + DT)
         spikes = np.asarray(self.pyramidal.n_spikes[:]) - before
         return np.asarray(
@@ -243,15 +241,20 @@ class WorkingMemory:
         """The minicolumn of most spikes in each hypercolumn; a tie, or silence, is a guess."""
         return np.asarray((spikes + self._rng.random(spikes.shape)).argmax(1))
 
-    def probe(self, item: ArrayLike, cued: ArrayLike, driven: bool = True) -> Ints:
-        """As `ask`, and then take time, F and joules back to before: a question unasked."""
+    def probe(self, item: ArrayLike, cued: ArrayLike) -> Ints:
+        """As `ask`, and then everything is as before: a question unasked."""
         self.net.store("held")
-        spikes = self.ask(item, cued, driven)
+        spikes = self.ask(item, cued)
         self.net.restore("held")
         return spikes
 
+    def shuffle(self) -> None:
+        """Deal F to other synapses at random."""
+        self.synapses.F = self._rng.permutation(self.synapses.F_now[:])
+
     def watch(self) -> SpikeMonitor:
-        """A monitor of the pyramidal cells, from now on."""
+        """Forget everything, and return a monitor of the pyramidal cells."""
+        self.net.restore("blank")
         monitor = SpikeMonitor(self.pyramidal, name="memory_spikes*")
         self.net.add(monitor)
         self._stepper.prepare()

@@ -122,7 +122,7 @@ def _left_at_threshold(mean: Array, variance: Array, n: int) -> float:
 
 
 def lifetime(delay: Quantity, recalled: Any, chance: float) -> Quantity:
-    """Delay at which recall falls halfway between its first value and chance.
+    """Delay at which recall falls halfway from certainty to chance.
 
     Parameters
     ----------
@@ -134,9 +134,9 @@ def lifetime(delay: Quantity, recalled: Any, chance: float) -> Quantity:
     Returns
     -------
     Quantity, second
-        Linear between delays; not a number if it does not fall so far.
+        Linear between delays; not a number where that is not among them.
     """
-    half = (recalled[0] + chance) / 2
+    half = (1 + chance) / 2
     below = np.flatnonzero(np.asarray(recalled) < half)
     if not len(below) or below[0] == 0:
         return np.nan * second
