@@ -47,6 +47,7 @@ __all__ = [
     "OVERLAP_POST",
     "OVERLAP_PRE",
     "READ_SPIKE",
+    "SETTLE_TRACES",
     "TRACES",
     "TRACES_POST",
     "TRACES_PRE",
@@ -62,6 +63,12 @@ TRACES = Equations("""
     dy/dt = -y/tau_trace : 1 (event-driven)             # of postsynaptic spikes
 """)
 """Beside those of `SPIKE_DRIVEN`."""
+SETTLE_TRACES = (
+    ("x", "x*exp(-(t - lastupdate)/tau_trace)"),
+    ("y", "y*exp(-(t - lastupdate)/tau_trace)"),
+    *SETTLE,
+)
+"""As `SETTLE`, with traces, which are as of lastupdate too."""
 
 OVERLAP = Equations("""
     pre_time : second                                   # last presynaptic spike
@@ -166,7 +173,7 @@ def get_spiking_synapses(
         )
     if deviations is not None and (connect is False or deviations.slow_fraction > 0):
         raise ValueError("deviations must be without slow_fraction, and connect not False")
-    equations, on_pre, on_post = _RULES[rule]
+    equations, settle, on_pre, on_post = _RULES[rule]
     guards = guards_of(device, "spike-driven", deviations is not None, False)
     if rule == "overlap":
         if limits is not None:
@@ -178,7 +185,7 @@ def get_spiking_synapses(
         presynaptic,
         postsynaptic,
         SPIKE_DRIVEN + equations + (SPREAD_SPIKES if deviations is not None else Equations("")),
-        settle=SETTLE,
+        settle=settle,
         start=("lastupdate", "t_settled"),
         guards=guards,
         initial=initial_of(device, deviations)
@@ -211,6 +218,6 @@ def _no_gamma(values: Any) -> None:
 
 
 _RULES = {
-    "traces": (TRACES, TRACES_PRE, TRACES_POST),
-    "overlap": (OVERLAP, OVERLAP_PRE, OVERLAP_POST),
+    "traces": (TRACES, SETTLE_TRACES, TRACES_PRE, TRACES_POST),
+    "overlap": (OVERLAP, SETTLE, OVERLAP_PRE, OVERLAP_POST),
 }

@@ -177,6 +177,25 @@ def test_spike_by_spike(
     check(model, wanted)
 
 
+@pytest.mark.parametrize("rule", ["traces", "overlap"])
+def test_an_assignment_between_spikes_leaves_traces_as_they_are(
+    rule: Any, device: Memristor
+) -> None:
+    once, twice = (Model(device, 5, (3, 4), rule=rule, limits=None) for _ in range(2))
+    for model in (once, twice):
+        model.synapses.Gamma, model.synapses.V_bias = 0.05, 0.5 * volt
+    once.run(400 * ms)
+    for _ in range(5):
+        twice.run(80 * ms)
+        twice.synapses.V_bias = 0.5 * volt
+    assert np.max(once.synapses.F_now[:]) > 1e-3
+    # F and traces in five pieces: some hundred roundings
+    np.testing.assert_allclose(twice.synapses.F_now[:], once.synapses.F_now[:], rtol=1e-12)
+    np.testing.assert_allclose(
+        twice.synapses.E_pulse[:] / joule, once.synapses.E_pulse[:] / joule, rtol=1e-12
+    )
+
+
 def test_cpp_standalone_is_the_same(
     device: Memristor, numbers: oracles.Device, tmp_path: Path
 ) -> None:
