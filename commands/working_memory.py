@@ -26,8 +26,8 @@ from mstpn.analysis.pictures.working_memory import (
 )
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.working_memory.measure import ABLATIONS, DELAYS, Film, Kept, Rehearsal
-from mstpn.network.working_memory.model import BETWEEN_ITEMS, COLUMNS, RECALL
-from mstpn.network.working_memory.theory import lifetime, written
+from mstpn.network.working_memory.model import BETWEEN_ITEMS, COLUMNS, DT, RECALL, VOLLEY
+from mstpn.network.working_memory.theory import lifetime, recall_of_one, written
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.support.command_line import Parser, exit_status, integer
@@ -36,6 +36,7 @@ from mstpn.synapses.support.tidy import csv_text
 
 PROGRAM = "mstpn working-memory"
 CHANCE = 1 / COLUMNS.minicolumns
+Curves = dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]]
 N_ABLATED = 4
 """Items that are kept where a part is taken away."""
 
@@ -47,22 +48,29 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--voltages",
         type=float,
         nargs="+",
-        default=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+        default=[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
         metavar="VOLT",
-        help="bias voltages (0.1 0.2 0.3 0.4 0.5 0.6); items are counted at the last",
+        help="bias voltages (0 0.1 0.2 0.3 0.4 0.5 0.6); items are counted at the last",
     )
     parser.add_argument(
         "--items",
         type=integer(1),
         nargs="+",
-        default=[1, 2, 4, 8, 16, 32],
+        default=[1, 2, 4, 8, 16, 32, 64],
         metavar="N",
-        help="numbers of items that are encoded one after the other (1 2 4 8 16 32)",
+        help="numbers of items that are encoded one after the other (1 2 4 8 16 32 64)",
     )
-    parser.add_argument("--cued", type=integer(1), default=3, metavar="N", help="of 7 parts (3)")
+    parser.add_argument(
+        "--cued",
+        type=int,
+        choices=range(1, COLUMNS.hypercolumns),
+        default=3,
+        metavar="N",
+        help=f"hypercolumns of a cue, 1 to {COLUMNS.hypercolumns - 1} (3)",
+    )
     parser.add_argument("--networks", type=integer(1), default=5, metavar="N", help="asked (5)")
     parser.add_argument(
-        "--questions", type=integer(1), default=4, metavar="N", help="to each, at each point (4)"
+        "--questions", type=integer(2), default=4, metavar="N", help="to each, after each delay (4)"
     )
     parser.add_argument("--seed", type=integer(0), default=0, help="of the first network (0)")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
@@ -118,18 +126,18 @@ def measure(
         for v in delays:
             delays[v].append(network.keep(v * volt, 1, DELAYS, options.questions))
         for n in items:
-            items[n].append(network.keep(last, n, DELAYS[:1], options.questions))
+            items[n].append(network.keep(last, n, DELAYS[:1], 2 * options.questions))
         for name, right in network.ablate(last, N_ABLATED, tau, options.questions).items():
             ablated[name].append(right)
     film = network.film(last, 3, tau, 40)
-    right = {name: np.concatenate(found) for name, found in ablated.items()}
-    return Measured(network.memory.columns.neurons, synapses, delays, items, right, film)
+    shares = {name: np.concatenate(found) for name, found in ablated.items()}
+    return Measured(network.memory.columns.neurons, synapses, delays, items, shares, film)
 
 
 def n_questions(options: argparse.Namespace) -> int:
     """How often `measure` calls `progress`."""
-    points = len(set(options.voltages)) * len(DELAYS) + len(set(options.items)) + len(ABLATIONS)
-    return int(options.networks * options.questions * points)
+    delays, items = len(set(options.voltages)) * len(DELAYS), 2 * len(set(options.items))
+    return int(options.networks * options.questions * (delays + items + len(ABLATIONS)))
 
 
 def delay_rows(found: Measured, device: Memristor) -> list[AfterDelay]:
@@ -154,33 +162,37 @@ def item_rows(found: Measured) -> list[WithItems]:
         _, recalled, expected = _joined(kept)
         share, error, questions = _share(recalled[0])
         beyond = n * max(share - CHANCE, 0) / (1 - CHANCE)
-        rows.append(
-            WithItems(volt_, n, share, float(expected[0].mean()), error, beyond, questions)
-        )
+        rows.append(WithItems(volt_, n, share, float(expected[0].mean()), error, beyond, questions))
     return rows
 
 
-def bias_rows(found: Measured, delays: Sequence[AfterDelay]) -> list[AtBias]:
+def theory_of(options: argparse.Namespace, device: Memristor) -> Curves:
+    """Delay in second and recall expected of one item, by voltage."""
+    curves = {}
+    for v in options.voltages:
+        tau = float(device.time_constant(v * volt, STEP_DURATION) / second)
+        delay = float(BETWEEN_ITEMS / second) + tau * np.linspace(0, DELAYS[-1], 81)
+        f = written(device.delta_f_max) * np.exp(-delay / tau)
+        curves[v] = delay, recall_of_one(f, options.cued, COLUMNS, device)
+    return curves
+
+
+def bias_rows(found: Measured, delays: Sequence[AfterDelay], theory: Curves) -> list[AtBias]:
     """Lifetime and joules of one item, by voltage."""
     rows = []
     for v, kept in found.delays.items():
         mine = [r for r in delays if r.volt == v]
         age = np.array([r.delay_s for r in mine])
-        lasts, expected = (
-            float(lifetime(age * second, [getattr(r, name) for r in mine], CHANCE) / second)
-            for name in ("recalled", "expected")
-        )
-        by_term = {
-            term: np.mean([k.energy[term] for k in kept], axis=0) for term in kept[0].energy
-        }
-        spent = {term: float(np.interp(lasts, age, e)) for term, e in by_term.items()}
+        lasts = _lifetime(age, [r.recalled for r in mine])
+        by_term = {t: np.mean([k.energy[t] for k in kept], axis=0) for t in kept[0].energy}
+        spent = {t: float(np.interp(lasts, age, e)) for t, e in by_term.items()}
         bias = by_term["bias"]
         rows.append(
             AtBias(
                 volt=v,
                 tau_s=mine[0].tau_s,
                 lifetime_s=lasts,
-                lifetime_expected_s=expected,
+                lifetime_expected_s=_lifetime(*theory[v]),
                 bias_w=float((bias[-1] - bias[0]) / (age[-1] - age[0])),
                 bias_j=spent["bias"],
                 pulse_j=spent["pulse"],
@@ -189,6 +201,10 @@ def bias_rows(found: Measured, delays: Sequence[AfterDelay]) -> list[AtBias]:
             )
         )
     return rows
+
+
+def _lifetime(delay: NDArray[np.float64], recalled: Any) -> float:
+    return float(lifetime(delay * second, recalled, CHANCE) / second)
 
 
 def _joined(kept: Sequence[Kept]) -> Iterator[NDArray[np.float64]]:
@@ -212,19 +228,21 @@ def raster_of(film: Film, device: Memristor, bias_voltage: float) -> Raster:
         film.cells // size.cells % size.minicolumns,
         film.cells // (size.cells * size.minicolumns),
     )
-    owner = np.full(len(film.cells), -1)
-    for k, item in reversed(list(enumerate(film.items))):
-        owner[item[hypercolumn] == minicolumn] = k
-    between = float(BETWEEN_ITEMS / second)
-    since = film.looks - between * np.arange(len(film.items))[:, None]
+    soon = film.times + float(DT / second) / 2  # of a spike in the step that an item begins with
+    last = np.searchsorted(film.shown, soon, side="right") - 1
+    shown = np.where(soon < film.cue, last, film.asked)
+    own = film.items[shown, hypercolumn] == minicolumn
+    since = film.looks - film.shown[:, None]
     expected = written(device.delta_f_max) * np.exp(-since / tau)
     known = (since > 0) & (film.looks <= film.cue)
     return Raster(
         cells=film.cells,
         times=film.times,
-        owner=owner,
+        owner=np.where(own, shown, -1),
         lines=np.arange(size.hypercolumns) * size.cells * size.minicolumns,
+        shown_s=film.shown,
         cue_s=film.cue,
+        driven_s=film.cue + float(VOLLEY / second),
         until_s=film.cue + float(RECALL / second),
         looks=film.looks,
         short_term=film.short_term,
@@ -240,36 +258,48 @@ def summary(
     biases: Sequence[AtBias],
 ) -> str:
     """The numbers for a person."""
-    synapses = np.mean(found.synapses)
     lines = [
-        f"{found.neurons:,} neurons, {synapses:,.0f} memristors, {len(found.synapses)} networks; "
-        f"chance {CHANCE:.0%}, {delays[0].questions} questions a point",
+        f"{found.neurons:,} neurons, {np.mean(found.synapses):,.0f} memristors, "
+        f"{len(found.synapses)} networks; chance {CHANCE:.0%}, "
+        f"{delays[0].questions} questions after each delay",
         "",
-        "   V_bias      tau   lifetime   theory   bias power   until then: bias"
-        "      pulses       reads   J per item and second",
+        "one item",
+        "   V_bias       tau  lifetime    theory  bias power   until then: bias    pulses"
+        "      reads  by item and second",
+        *(_bias_line(r) for r in biases),
+        "",
+        f"at {items[0].volt:.2f} V, {1e3 * float(BETWEEN_ITEMS / second):.0f} ms after the last",
+        "  items        recalled  theory   kept  bias by item kept",
+        *(_item_line(i, biases[-1].bias_w) for i in items),
+        "",
+        _asking(found),
+        "",
+        f"{N_ABLATED} items at {items[0].volt:.2f} V, recalled one tau later",
     ]
-    lines += [
-        f"{r.volt:7.2f} V {1e3 * r.tau_s:6.0f} ms {1e3 * r.lifetime_s:7.0f} ms"
-        f"{1e3 * r.lifetime_expected_s:6.0f} ms {1e6 * r.bias_w:9.4g} uW {1e6 * r.bias_j:15.4g} uJ"
-        f"{1e9 * r.pulse_j:9.3g} nJ{1e9 * r.read_j:9.3g} nJ {1e6 * r.joule_per_item_second:16.4g} uJ"
-        for r in biases
-    ]
-    power = biases[-1].bias_w
-    lines += ["", f"at {items[0].volt:.2f} V, {1e3 * float(BETWEEN_ITEMS / second):.0f} ms after "
-              "the last item", "  items   recalled   theory   kept   bias by item kept"]
-    for i in items:
-        price = f"{1e6 * power / i.kept:12.4g} uW" if i.kept > 0 else f"{'none is':>15}"
-        lines.append(
-            f"{i.items:7} {i.recalled:8.0%} +- {i.error:.0%}{i.expected:7.0%}{i.kept:7.1f}{price}"
-        )
-    most = max(items, key=lambda i: i.kept)
-    lines += ["", f"most kept at once: {most.kept:.1f} of {most.items}", "", _asking(found), ""]
-    lines.append(f"{N_ABLATED} items at {items[0].volt:.2f} V, one tau later, recalled")
-    lines += [
-        f"  {name:<20} {share:5.0%} +- {error:.0%}"
-        for name, (share, error, _) in ((n, _share(r)) for n, r in found.ablated.items())
-    ]
+    for name, right in found.ablated.items():
+        share, error, _ = _share(right)
+        lines.append(f"  {name:<20}{share:5.0%} +- {error:.0%}")
     return "\n".join(lines)
+
+
+def _bias_line(r: AtBias) -> str:
+    lasts, theory = (
+        "outside" if np.isnan(t) else f"{1e3 * t:.0f} ms"
+        for t in (r.lifetime_s, r.lifetime_expected_s)
+    )
+    return (
+        f"{r.volt:7.2f} V{1e3 * r.tau_s:7.0f} ms{lasts:>10}{theory:>10}{1e6 * r.bias_w:9.4g} uW"
+        f"{1e6 * r.bias_j:16.4g} uJ{1e9 * r.pulse_j:7.3g} nJ{1e9 * r.read_j:8.3g} nJ"
+        f"{1e6 * r.joule_per_item_second:17.4g} uJ"
+    )
+
+
+def _item_line(row: WithItems, power: float) -> str:
+    price = f"{1e6 * power / row.kept:14.4g} uW" if row.kept > 0 else f"{'none is':>17}"
+    return (
+        f"{row.items:7}{row.recalled:9.0%} +- {row.error:3.0%}{row.expected:8.0%}"
+        f"{row.kept:7.1f}{price}"
+    )
 
 
 def _asking(found: Measured) -> str:
@@ -277,6 +307,17 @@ def _asking(found: Measured) -> str:
     terms = ((t, [1e9 * a[t] for a in asked]) for t in ("pulse", "read", "bias"))
     said = ", ".join(f"{term} {min(e):.3g} to {max(e):.3g} nJ" for term, e in terms)
     return f"one question, of a fresh item, over all voltages: {said}"
+
+
+def _beside(found: Measured) -> dict[str, Any]:
+    """What a program may want to know beside the tables."""
+    ablated = {}
+    for name, right in found.ablated.items():
+        share, error, questions = _share(right)
+        ablated[name] = {"recalled": share, "error": error, "questions": questions}
+    asking = {f"{v:g}": kept[0].asking for v, kept in found.delays.items()}
+    sizes = {"neurons": found.neurons, "synapses": found.synapses}
+    return {"ablated": ablated, "question_joule": asking, **sizes}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -290,9 +331,10 @@ def main(arguments: list[str] | None = None) -> int:
         with tqdm(desc="asking", total=n_questions(options), disable=None) as bar:
             found = measure(options, device, bar.update)
         delays, items = delay_rows(found, device), item_rows(found)
-        biases = bias_rows(found, delays)
+        theory = theory_of(options, device)
+        biases = bias_rows(found, delays, theory)
         raster = raster_of(found.film, device, options.voltages[-1])
-        figure = draw_working_memory(raster, delays, items, biases, CHANCE)
+        figure = draw_working_memory(raster, delays, items, biases, theory, CHANCE)
         with replacing(options.out / "working_memory.png") as partial:
             figure.savefig(partial, format="png")
         tables = {"delays": delays, "items": items, "lifetimes": biases}
@@ -300,10 +342,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name, rows in written_out.items():
             atomic_write(options.out / f"{name}.csv", csv_text(rows).encode())
         if options.json is not None:
-            shares = {n: dict(zip(("recalled", "error", "questions"), _share(r), strict=True))
-                      for n, r in found.ablated.items()}
-            sizes = {"neurons": found.neurons, "synapses": found.synapses}
-            write_json(options.json, written_out | {"ablated": shares} | sizes)
+            write_json(options.json, written_out | _beside(found))
         print(summary(found, delays, items, biases))
         print(f"\nfigure and tables in {options.out}")
 

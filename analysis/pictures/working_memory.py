@@ -1,6 +1,6 @@
 """What a spiking working memory keeps: spikes, F, recall, lifetimes and joules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,14 +100,17 @@ class Raster:
 
     Parameters
     ----------
-    cells, times : ndarray, (S,)
-        Spikes; second.
+    cells : ndarray of int, (S,)
+        Of the spikes.
+    times : ndarray, (S,), second
     owner : ndarray of int, (S,)
-        Item of each spike's minicolumn, -1 if it is none's.
-    lines : sequence of int
+        Item that was shown last, or asked for, if the cell is one of its own, else -1.
+    lines : ndarray of int, (H,)
         First cells of hypercolumns.
-    cue_s, until_s : float
-        First spike of the cue; when the answer is taken.
+    shown_s : ndarray, (L,)
+        When each item was shown.
+    cue_s, driven_s, until_s : float
+        First spike of the cue; when the drive begins to rise; when the answer is taken.
     looks : ndarray, (K,), second
     short_term : ndarray, (L, K)
         Mean F of each item's synapses.
@@ -117,11 +120,13 @@ class Raster:
         The device's decay.
     """
 
-    cells: Array
+    cells: NDArray[np.int64]
     times: Array
-    owner: Array
-    lines: Sequence[int]
+    owner: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    shown_s: Array
     cue_s: float
+    driven_s: float
     until_s: float
     looks: Array
     short_term: Array
@@ -135,9 +140,20 @@ def draw_working_memory(
     delays: Sequence[AfterDelay],
     items: Sequence[WithItems],
     biases: Sequence[AtBias],
+    theory: Mapping[float, tuple[Array, Array]],
     chance: float,
 ) -> Figure:
-    """Spikes, F in time, recall against delay and number of items, lifetimes and joules."""
+    """Spikes, F in time, recall against delay and number of items, lifetimes and joules.
+
+    Parameters
+    ----------
+    raster : Raster
+    delays, items, biases : sequence
+    theory : mapping of float to (ndarray, ndarray)
+        Delay in second and recall expected of one item, by voltage.
+    chance : float
+        Of a right answer without memory.
+    """
     figure = Figure(figsize=(12.5, 6.4))
     axes = figure.subplot_mosaic(
         [["spikes", "spikes", "recall", "F"], ["delay", "items", "lifetime", "joules"]]
@@ -145,7 +161,7 @@ def draw_working_memory(
     _spikes(axes["spikes"], raster)
     _recall(axes["recall"], raster)
     _short_term(axes["F"], raster)
-    _delays(axes["delay"], delays, chance)
+    _delays(axes["delay"], delays, theory, chance)
     _items(axes["items"], items, chance)
     _lifetimes(axes["lifetime"], biases)
     _joules(axes["joules"], biases)
@@ -159,30 +175,33 @@ def _colour(owner: Any) -> Any:
 
 
 def _spikes(ax: Any, raster: Raster) -> None:
-    ax.scatter(raster.times, raster.cells, s=0.6, c=_colour(raster.owner), linewidths=0)
+    ax.scatter(raster.times, raster.cells, s=2, c=_colour(raster.owner), linewidths=0)
     for line in raster.lines:
         ax.axhline(line, color=GREY, linewidth=0.2)
-    for k, seen in enumerate(raster.short_term):
-        written = raster.looks[np.argmax(seen > 0)] if (seen > 0).any() else 0.0
-        ax.annotate(
-            f"{k + 1}", (written, 1.0), xycoords=("data", "axes fraction"), color=_colour([k])[0],
-            ha="right", va="bottom", fontsize=8,
-        )
-    ax.annotate(
-        "cue of 1", (raster.cue_s, 1.0), xycoords=("data", "axes fraction"), color=_colour([0])[0],
-        ha="center", va="bottom", fontsize=8,
-    )
+    marks = [*enumerate(raster.shown_s), (0, raster.cue_s)]
+    names = [*(f"{k + 1}" for k in range(len(raster.shown_s))), "cue of 1"]
+    for (k, at), name in zip(marks, names, strict=True):
+        _mark(ax, at, name, ITEM[k % len(ITEM)])
     ax.set(xlabel="time (s)", ylabel="pyramidal cell, by hypercolumn", ylim=(0, None))
+
+
+def _mark(ax: Any, at: float, name: str, colour: str) -> None:
+    place = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom", "fontsize": 8}
+    ax.annotate(name, (at, 1.0), color=colour, **place)
 
 
 def _recall(ax: Any, raster: Raster) -> None:
     ms = 1e3 * (raster.times - raster.cue_s)
     near = (ms > -1) & (raster.times < raster.until_s + 1e-3)
     ax.scatter(
-        ms[near], raster.cells[near], s=2.5, c=_colour(np.asarray(raster.owner)[near]), linewidths=0
+        ms[near], raster.cells[near], s=3, c=_colour(np.asarray(raster.owner)[near]), linewidths=0
     )
     for line in raster.lines:
         ax.axhline(line, color=GREY, linewidth=0.2)
+    driven = 1e3 * (raster.driven_s - raster.cue_s)
+    ax.axvline(driven, color=GREY, linewidth=0.5, linestyle=":")
+    _mark(ax, driven / 2, "cue", ITEM[0])
+    _mark(ax, driven + 2.5, "drive rises", GREY)
     ax.set(xlabel="time from the cue (ms)", yticks=[], ylim=(0, None))
 
 
@@ -192,32 +211,49 @@ def _short_term(ax: Any, raster: Raster) -> None:
         ax.plot(raster.looks, 1e3 * expected, color=colour, linewidth=0.8, linestyle="--")
         ax.plot(raster.looks, 1e3 * seen, ".", color=colour, markersize=3.5, label=f"item {k + 1}")
     ax.plot(raster.looks, 1e3 * raster.others, color=GREY, linewidth=0.8, label="no item's")
-    ax.set(xlabel="time (s)", ylim=(-3, None))
+    ax.set(xlabel="time (s)", ylim=(-4, 1.7e3 * np.max(raster.short_term)))
     ax.set_ylabel("mean F of synapses (10$^{-3}$)")
-    ax.legend(fontsize=7, title="dashed: \u0393 exp(\u2212t/\u03c4)", title_fontsize=7)
+    ax.legend(fontsize=7, title="dashed: theory", title_fontsize=7, loc="upper left", ncols=2)
 
 
-def _delays(ax: Any, rows: Sequence[AfterDelay], chance: float) -> None:
+def _delays(
+    ax: Any,
+    rows: Sequence[AfterDelay],
+    theory: Mapping[float, tuple[Array, Array]],
+    chance: float,
+) -> None:
     voltages = list(dict.fromkeys(r.volt for r in rows))
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(voltages)))
     for volt, colour in zip(voltages, colours, strict=True):
         mine = [r for r in rows if r.volt == volt]
         delay = [r.delay_s for r in mine]
         ax.errorbar(
-            delay, [r.recalled for r in mine], [r.error for r in mine],
-            fmt="o", markersize=3, color=colour, elinewidth=0.7,
+            delay,
+            [r.recalled for r in mine],
+            [r.error for r in mine],
+            fmt="o",
+            markersize=3,
+            color=colour,
+            elinewidth=0.7,
         )
-        ax.plot(delay, [r.expected for r in mine], color=colour, label=f"{volt:.2g} V")
+        ax.plot(*theory[volt], color=colour, linewidth=1, label=f"{volt:.2g} V")
     ax.axhline(chance, color=GREY, linewidth=0.5, linestyle=":")
-    ax.set(xlabel="delay (s)", ylabel="recalled", xscale="log", ylim=(0, 1.05))
-    ax.legend(fontsize=7, title="one item; lines: theory", title_fontsize=7)
+    ax.set(xlabel="delay (s)", ylabel="recalled by one item's cue", xscale="log", ylim=(0, 1.05))
+    ax.set_xlim(right=8 * max(r.delay_s for r in rows))
+    ax.legend(fontsize=7, title="lines:\ntheory", title_fontsize=7, loc="upper right")
 
 
 def _items(ax: Any, rows: Sequence[WithItems], chance: float) -> None:
     n = [r.items for r in rows]
     ax.errorbar(
-        n, [r.recalled for r in rows], [r.error for r in rows],
-        fmt="o", markersize=3, color=COLOUR["bias"], elinewidth=0.7, label="recalled",
+        n,
+        [r.recalled for r in rows],
+        [r.error for r in rows],
+        fmt="o",
+        markersize=3,
+        color=COLOUR["bias"],
+        elinewidth=0.7,
+        label="recalled",
     )
     ax.plot(n, [r.expected for r in rows], color=COLOUR["bias"], label="theory")
     ax.axhline(chance, color=GREY, linewidth=0.5, linestyle=":")
@@ -234,7 +270,14 @@ def _items(ax: Any, rows: Sequence[WithItems], chance: float) -> None:
 
 def _lifetimes(ax: Any, rows: Sequence[AtBias]) -> None:
     volt = [r.volt for r in rows]
-    ax.plot(volt, [r.lifetime_s for r in rows], "o", color=COLOUR["bias"], label="lifetime")
+    ax.plot(
+        volt,
+        [r.lifetime_s for r in rows],
+        "o",
+        color=COLOUR["bias"],
+        markersize=4,
+        label="lifetime",
+    )
     ax.plot(volt, [r.lifetime_expected_s for r in rows], color=COLOUR["bias"], label="theory")
     ax.plot(volt, [r.tau_s for r in rows], "--", color=GREY, linewidth=0.8, label="\u03c4(V)")
     ax.set(xlabel="bias voltage (V)", ylabel="lifetime of an item (s)", yscale="log")
@@ -244,7 +287,7 @@ def _lifetimes(ax: Any, rows: Sequence[AtBias]) -> None:
 def _joules(ax: Any, rows: Sequence[AtBias]) -> None:
     volt = [r.volt for r in rows]
     for term in ("bias", "pulse", "read"):
-        spent = [getattr(r, f"{term}_j") / r.lifetime_s for r in rows]
+        spent = [getattr(r, f"{term}_j") / r.lifetime_s or np.nan for r in rows]
         ax.plot(volt, spent, "o-", color=COLOUR[term], markersize=3, label=term)
     ax.set(xlabel="bias voltage (V)", yscale="log")
     ax.set_ylabel("joules per item and second")

@@ -58,11 +58,12 @@ class Film:
         Hypercolumns.
     cells, times : ndarray, (S,)
         Spikes: pyramidal cell, second.
+    shown : ndarray, (L,), second
     cue : float, second
         First spike of the cue.
     looks : ndarray, (K,), second
     short_term : ndarray, (L, K)
-        Mean F of each item's synapses.
+        Mean F of the synapses of each item alone.
     others : ndarray, (K,)
         Mean F of those that are no item's.
     """
@@ -72,6 +73,7 @@ class Film:
     cued: NDArray[np.int64]
     cells: NDArray[np.int64]
     times: Array
+    shown: Array
     cue: float
     looks: Array
     short_term: Array
@@ -210,17 +212,19 @@ class Rehearsal:
         members = [columns.members(item, range(columns.hypercolumns)) for item in items]
         i, j = np.asarray(memory.synapses.i[:]), np.asarray(memory.synapses.j[:])
         among = np.array([np.isin(i, cells) & np.isin(j, cells) for cells in members])
+        alone = among & (among.sum(0) == 1)
         looks, traces, others = [], [], []
 
         def look() -> None:
             f = np.asarray(memory.synapses.F_now[:])
             looks.append(float(memory.net.t / second))
-            traces.append([f[own].mean() for own in among])
+            traces.append([f[own].mean() for own in alone])
             others.append(f[~among.any(0)].mean())
 
         look()
+        shown = []
         for item in items:
-            memory.encode(item[None])
+            shown.append(float(memory.encode(item[None])[0] / second))
             look()
         cue = memory.net.t + delay
         for until in np.linspace(looks[-1], float(cue / second), n_looks)[1:]:
@@ -235,6 +239,7 @@ class Rehearsal:
             cued=cued,
             cells=np.asarray(monitor.i[:]),
             times=np.asarray(monitor.t / second),
+            shown=np.array(shown),
             cue=float(cue / second),
             looks=np.array(looks),
             short_term=np.array(traces).T,

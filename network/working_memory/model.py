@@ -1,4 +1,4 @@
-"""A working memory of spiking minicolumns: one volley encodes an item, F keeps it, a part recalls it.
+"""A working memory of spiking minicolumns: a volley encodes an item, F keeps it, a part recalls it.
 
 Hypercolumns hold minicolumns of pyramidal cells, and an item is one minicolumn in each hypercolumn.
 Shown once, every cell of the item spikes once, and each coincidence of two hypercolumns writes F of
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from brian2 import Clock, Network, NeuronGroup, SpikeMonitor, Synapses, seed
-from brian2.units import Quantity, ms, mvolt, pfarad, second, volt
+from brian2.units import Quantity, ms, mvolt, pfarad, second
 from numpy.typing import ArrayLike, NDArray
 
 from mstpn.network.stepper import Stepper
@@ -34,7 +34,6 @@ __all__ = [
     "BETWEEN_ITEMS",
     "CAPACITY",
     "COLUMNS",
-    "Columns",
     "DT",
     "MEMBRANE",
     "NOISE",
@@ -42,6 +41,7 @@ __all__ = [
     "RISE",
     "THRESHOLD",
     "VOLLEY",
+    "Columns",
     "WorkingMemory",
 ]
 
@@ -52,14 +52,14 @@ VOLLEY: Quantity = 2 * ms
 """The cells of an item, or of a cue, spike at random within this time."""
 BETWEEN_ITEMS: Quantity = 60 * ms
 """From one item to the next, and to the first cue: what the traces of one have left for the other
-is below the device's smallest pulse, and membranes, which spikes and inhibition have moved, are back
-to 0.3 % of it, so that F is all that is left."""
+is below the device's smallest pulse, and of what spikes and inhibition did to membranes 0.3 % are
+left, so that F is all there is."""
 MEMBRANE: Quantity = 10 * ms
 CAPACITY: Quantity = 1 * pfarad
 NOISE: Quantity = 0.5 * mvolt
 """Standard deviation of a membrane."""
 THRESHOLD: Quantity = 5 * mvolt
-INHIBITION: Quantity = 5 * mvolt
+INHIBITION: Quantity = 15 * mvolt
 """Below rest, where a basket cell puts the membranes that it silences."""
 REFRACTORY: Quantity = 20 * ms
 RISE: Quantity = 1 * mvolt / ms

@@ -39,7 +39,7 @@ from mstpn.network.working_memory.model import (
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.spiking import TRACE_DURATION
 
-__all__ = ["chance_of_recall", "lifetime", "written"]
+__all__ = ["chance_of_recall", "lifetime", "recall_of_one", "written"]
 
 Array = NDArray[np.float64]
 
@@ -89,10 +89,22 @@ def chance_of_recall(
     mean = per_f * columns.cells * columns.connection * f.sum(2)
     spread = per_f**2 * columns.cells * columns.connection * (1 - columns.connection)
     variance = spread * (f**2).sum(2)
-    right = [_first(m, v, i, columns) for m, v, i in zip(
-        mean, variance, items[asked, others], strict=True
-    )]
+    right = [
+        _first(m, v, i, columns)
+        for m, v, i in zip(mean, variance, items[asked, others], strict=True)
+    ]
     return float(np.mean(right))
+
+
+def recall_of_one(short_term: Any, n_cued: int, columns: Columns, device: Memristor) -> Array:
+    """As `chance_of_recall`, of a single item whose F is each of `short_term`, (K,)."""
+    alone = np.zeros((1, columns.hypercolumns), int)
+    return np.array(
+        [
+            chance_of_recall(alone, [f], 0, np.arange(n_cued), columns, device)
+            for f in np.asarray(short_term)
+        ]
+    )
 
 
 def _first(mean: Array, variance: Array, right: int, columns: Columns) -> float:
