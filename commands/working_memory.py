@@ -120,7 +120,7 @@ def measure(
     synapses = []
     for k in range(options.networks):
         network = Rehearsal(
-            *(device, STEP_DURATION, options.seed + k, options.cued), progress=progress
+            *(device, STEP_DURATION, options.seed + k, options.cued, COLUMNS), progress
         )
         synapses.append(len(network.memory.synapses))
         for v in delays:
@@ -337,12 +337,12 @@ def main(arguments: list[str] | None = None) -> int:
         figure = draw_working_memory(raster, delays, items, biases, theory, CHANCE)
         with replacing(options.out / "working_memory.png") as partial:
             figure.savefig(partial, format="png")
-        tables = {"delays": delays, "items": items, "lifetimes": biases}
-        written_out = {name: [asdict(r) for r in rows] for name, rows in tables.items()}
-        for name, rows in written_out.items():
+        tables: dict[str, list[Any]] = {"delays": delays, "items": items, "lifetimes": biases}
+        plain: dict[str, Any] = {n: [asdict(r) for r in rows] for n, rows in tables.items()}
+        for name, rows in plain.items():
             atomic_write(options.out / f"{name}.csv", csv_text(rows).encode())
         if options.json is not None:
-            write_json(options.json, written_out | _beside(found))
+            write_json(options.json, plain | _beside(found))
         print(summary(found, delays, items, biases))
         print(f"\nfigure and tables in {options.out}")
 
