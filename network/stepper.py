@@ -52,10 +52,22 @@ class Stepper:
             raise ValueError("stepping needs Brian2's runtime device, not a standalone one")
         self.network, self._instead = network, dict[BrianObject, Calls]()
         self._namespace = get_local_namespace(level=1) if namespace is None else dict(namespace)
+        self._watch_restore()
         self.prepare()
 
+    def _watch_restore(self) -> None:
+        """Objects may depend on what they did when a run began, which no state holds."""
+        restore = self.network.restore
+
+        def restored(*arguments: Any, **options: Any) -> None:
+            restore(*arguments, **options)
+            self._is_restored = True
+
+        self.network.restore = restored
+
     def prepare(self) -> None:
-        """Compile what has not been compiled yet; `step` does so where objects were added."""
+        """Compile what has not been compiled yet; `step` does so after `restore` and where objects
+        were added."""
         net = self.network
         net.run(0 * second, namespace=self._namespace)
         self._objects = net.sorted_objects
@@ -74,6 +86,7 @@ class Stepper:
         for obj in self._objects:
             if isinstance(obj, SettlingSynapses):
                 obj.step_outside()
+        self._is_restored = False
 
     def do_instead(self, calls: Mapping[BrianObject, Calls]) -> None:
         """Let `tick` do something else for some objects that comes to the same, or nothing."""
@@ -85,6 +98,8 @@ class Stepper:
 
         Objects that were added or made inactive since `prepare` are not noticed.
         """
+        if self._is_restored:
+            self.prepare()
         for call in self._calls:
             call()
         timestep, t, dt = self._arrays[self._longest]
@@ -106,7 +121,7 @@ class Stepper:
             If the duration is negative.
         """
         net = self.network
-        if set(net.objects) != self._known:
+        if self._is_restored or set(net.objects) != self._known:
             self.prepare()
         if self._longest is None:
             return

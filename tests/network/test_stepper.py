@@ -23,6 +23,7 @@ from brian2.units import ms, mV, second, volt
 from mstpn.network.stepper import Stepper
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.spiking import get_spiking_synapses
 
 
 class Model:
@@ -137,6 +138,44 @@ def test_steps_runs_store_and_restore_in_any_order(device: Memristor) -> None:
     mixed.net.run(10 * ms, namespace={})
     stepper.step(20 * ms)
     same(whole.found(), mixed.found())
+
+
+def test_a_state_from_before_the_stepper_is_prepared_anew(device: Memristor) -> None:
+    found = []
+    for early in (False, True):
+        clock = Clock(0.1 * ms, name="early_clock*")
+        spikes = SpikeGeneratorGroup(1, [0], [1] * ms, clock=clock, name="both_sides*")
+        synapses = get_spiking_synapses(spikes, spikes, device)
+        synapses.Gamma, synapses.V_bias = 0.1, 0.5 * volt
+        net = Network(spikes, synapses)
+        if early:
+            net.store("new")
+        stepper = Stepper(net, {})
+        if not early:
+            net.store("new")
+        stepper.step(10 * ms)
+        net.restore("new")
+        stepper.step(101 * ms)
+        synapses.V_bias = 0.1 * volt
+        stepper.step(100 * ms)
+        found.append((synapses.F_now[0], *map(float, synapses.energy().values())))
+    assert found[0][0] > 0.001
+    assert found[0] == found[1]
+
+
+def test_a_state_from_before_the_stepper_in_plain_brian2() -> None:
+    clock = Clock(0.1 * ms, name="plain_clock*")
+    spikes = SpikeGeneratorGroup(1, [0, 0], [1, 3] * ms, clock=clock, name="plain_spikes*")
+    seen = SpikeMonitor(spikes, name="plain_seen*")
+    net = Network(spikes, seen)
+    net.store("new")
+    stepper = Stepper(net, {})
+    for _ in range(2):
+        stepper.step(2 * ms)
+        np.testing.assert_allclose(seen.t / ms, [1], rtol=1e-12)
+        net.restore("new")
+    stepper.step(5 * ms)
+    np.testing.assert_allclose(seen.t / ms, [1, 3], rtol=1e-12)
 
 
 def test_what_is_added_is_prepared_and_what_is_inactive_rests(device: Memristor) -> None:
