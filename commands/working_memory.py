@@ -24,7 +24,6 @@ from mstpn.analysis.pictures.working_memory import (
     WithItems,
     draw_working_memory,
 )
-from mstpn.network.frames import STEP_DURATION
 from mstpn.network.working_memory.measure import ABLATIONS, DELAYS, Film, Kept, Rehearsal
 from mstpn.network.working_memory.model import BETWEEN_ITEMS, COLUMNS, DT, RECALL, VOLLEY
 from mstpn.network.working_memory.theory import lifetime, recall_of_one, written
@@ -113,15 +112,13 @@ def measure(
 ) -> Measured:
     """Ask one network after the other."""
     last = options.voltages[-1] * volt
-    tau = device.time_constant(last, STEP_DURATION)
+    tau = device.time_constant(last)
     delays: dict[float, list[Kept]] = {v: [] for v in options.voltages}
     items: dict[int, list[Kept]] = {n: [] for n in options.items}
     ablated: dict[str, list[Any]] = {name: [] for name in ABLATIONS}
     synapses = []
     for k in range(options.networks):
-        network = Rehearsal(
-            *(device, STEP_DURATION, options.seed + k, options.cued, COLUMNS), progress
-        )
+        network = Rehearsal(*(device, options.seed + k, options.cued, COLUMNS), progress)
         synapses.append(len(network.memory.synapses))
         for v in delays:
             delays[v].append(network.keep(v * volt, 1, DELAYS, options.questions))
@@ -144,7 +141,7 @@ def delay_rows(found: Measured, device: Memristor) -> list[AfterDelay]:
     """Recall of one item, by voltage and delay."""
     rows = []
     for v, kept in found.delays.items():
-        tau = float(device.time_constant(v * volt, STEP_DURATION) / second)
+        tau = float(device.time_constant(v * volt) / second)
         age, recalled, expected = _joined(kept)
         for d in range(len(age)):
             share, error, n = _share(recalled[d])
@@ -170,7 +167,7 @@ def theory_of(options: argparse.Namespace, device: Memristor) -> Curves:
     """Delay in second and recall expected of one item, by voltage."""
     curves = {}
     for v in options.voltages:
-        tau = float(device.time_constant(v * volt, STEP_DURATION) / second)
+        tau = float(device.time_constant(v * volt) / second)
         delay = float(BETWEEN_ITEMS / second) + tau * np.linspace(0, DELAYS[-1], 81)
         f = written(device.delta_f_max) * np.exp(-delay / tau)
         curves[v] = delay, recall_of_one(f, options.cued, COLUMNS, device)
@@ -222,7 +219,7 @@ def _share(right: NDArray[np.float64]) -> tuple[float, float, int]:
 
 def raster_of(film: Film, device: Memristor, bias_voltage: float) -> Raster:
     """What the figure shows of a film."""
-    tau = float(device.time_constant(bias_voltage * volt, STEP_DURATION) / second)
+    tau = float(device.time_constant(bias_voltage * volt) / second)
     size = COLUMNS
     minicolumn, hypercolumn = (
         film.cells // size.cells % size.minicolumns,

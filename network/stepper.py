@@ -67,7 +67,8 @@ class Stepper:
 
     def prepare(self) -> None:
         """Compile what has not been compiled yet; `step` does so after `restore` and where objects
-        were added."""
+        were added.
+        """
         net = self.network
         net.run(0 * second, namespace=self._namespace)
         self._objects = net.sorted_objects

@@ -86,8 +86,6 @@ class Rehearsal:
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
-        To which the device's Lambda refers.
     random_seed : int
         Of connections, items, cues and noise.
     n_cued : int
@@ -105,7 +103,6 @@ class Rehearsal:
     def __init__(
         self,
         device: Memristor,
-        step_duration: Quantity,
         random_seed: int,
         n_cued: int = 3,
         columns: Columns = COLUMNS,
@@ -115,8 +112,8 @@ class Rehearsal:
             raise ValueError(
                 f"cued hypercolumns must number 1 to {columns.hypercolumns - 1}, got {n_cued}"
             )
-        self.memory = WorkingMemory(device, step_duration, columns, random_seed)
-        self._device, self._step, self._columns = device, step_duration, columns
+        self.memory = WorkingMemory(device, columns, random_seed)
+        self._device, self._columns = device, columns
         self._rng = np.random.default_rng([random_seed, 1])
         self._n_cued, self._progress = n_cued, progress or (lambda: None)
 
@@ -142,7 +139,7 @@ class Rehearsal:
             As for `WorkingMemory.begin`.
         """
         memory, columns = self.memory, self._columns
-        tau = self._device.time_constant(bias_voltage, self._step)
+        tau = self._device.time_constant(bias_voltage)
         items, shown = self._encoded(bias_voltage, n_items, gamma)
         rate = written(self._device.delta_f_max if gamma is None else gamma)
         age, recalled, expected = (np.zeros((len(delays), n_questions)) for _ in range(3))

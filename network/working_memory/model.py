@@ -146,8 +146,6 @@ class WorkingMemory:
     Parameters
     ----------
     device : Memristor
-    step_duration : Quantity, second
-        To which the device's Lambda refers.
     columns : Columns
     random_seed : int
         Of connections, noise, volleys and guesses.
@@ -163,7 +161,6 @@ class WorkingMemory:
     def __init__(
         self,
         device: Memristor,
-        step_duration: Quantity,
         columns: Columns = COLUMNS,
         random_seed: int = 0,
     ) -> None:
@@ -173,7 +170,7 @@ class WorkingMemory:
         clock = Clock(DT, name="memory_clock*")
         self.pyramidal, *inhibition = _cells(columns, clock)
         self.synapses = get_spiking_synapses(
-            *(self.pyramidal, self.pyramidal, device, step_duration),
+            *(self.pyramidal, self.pyramidal, device),
             effect="v_post += charge/C_m",
             namespace={"C_m": CAPACITY},
             limits=device.write_limits(),

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mstpn.synapses.support.files import one_line
+
 __all__ = ["Parser", "exit_status", "integer", "need_extra", "positive", "probability", "writable"]
 
 
@@ -19,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}\n")
 
 
 def exit_status(program: str, work: Callable[[], object], stopped: str = "stopped") -> int:
@@ -49,7 +51,7 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: {stopped}", file=sys.stderr)
@@ -101,12 +103,14 @@ def _number(text: str) -> float:
 def writable(text: str) -> Path:
     """Argument type: a path whose folder takes new files, or a pipe or device that takes bytes."""
     path = Path(text)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        if not os.access(path, os.W_OK):
-            raise argparse.ArgumentTypeError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
-        return path
-    probe = path.with_name(f".{path.name}.partial")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return path
+        if not path.name:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        probe = path.with_name(f".{path.name}.partial")
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -14,7 +14,6 @@ from mstpn.network.working_memory import measure, theory
 from mstpn.network.working_memory.model import BETWEEN_ITEMS, COLUMNS, Columns, WorkingMemory
 from mstpn.synapses.memristor import Memristor
 
-STEP = second / 15
 SMALL = Columns(hypercolumns=4, minicolumns=3, cells=6, connection=0.6)
 APART = np.array([[0, 1, 2, 0], [1, 2, 0, 1]])
 """Two items that share no minicolumn."""
@@ -24,7 +23,7 @@ APART = np.array([[0, 1, 2, 0], [1, 2, 0, 1]])
 def test_short_term_weights_and_joules_spike_by_spike(
     voltage: float, device: Memristor, numbers: oracles.Device
 ) -> None:
-    memory = WorkingMemory(device, STEP, SMALL, random_seed=3)
+    memory = WorkingMemory(device, SMALL, random_seed=3)
     spikes = memory.watch()
     memory.begin(voltage * volt)
     memory.encode(APART)
@@ -33,7 +32,7 @@ def test_short_term_weights_and_joules_spike_by_spike(
     for cell, t in zip(spikes.i[:], np.asarray(spikes.t / second), strict=True):
         times[int(t > 0.05), cell] = t
     assert (~np.isnan(times)).sum() == 2 * 4 * 6  # each item's cells, once, and nobody else
-    tau = float(device.time_constant(voltage * volt, STEP) / second)
+    tau = float(device.time_constant(voltage * volt) / second)
     i, j = np.asarray(memory.synapses.i[:]), np.asarray(memory.synapses.j[:])
     f, wrote, held, read = (np.zeros(len(i)) for _ in range(4))
     for at in times:
@@ -60,7 +59,7 @@ def test_short_term_weights_and_joules_spike_by_spike(
 
 
 def test_a_question_is_answered_and_unasked(device: Memristor) -> None:
-    memory = WorkingMemory(device, STEP, SMALL, random_seed=1)
+    memory = WorkingMemory(device, SMALL, random_seed=1)
     memory.begin(0.6 * volt)
     memory.encode(APART)
     before = memory.synapses.F_now[:].copy(), memory.synapses.energy(), float(memory.net.t)
@@ -77,7 +76,7 @@ def test_a_question_is_answered_and_unasked(device: Memristor) -> None:
 
 def test_without_a_part_of_it_the_memory_guesses(device: Memristor) -> None:
     columns = Columns(hypercolumns=5, minicolumns=5, cells=12, connection=0.5)
-    network = measure.Rehearsal(device, STEP, 0, n_cued=3, columns=columns)
+    network = measure.Rehearsal(device, 0, n_cued=3, columns=columns)
     found = network.ablate(0.6 * volt, 2, 0.3 * second, 30)
     assert found["whole"].mean() > 0.9
     for name in measure.ABLATIONS[1:]:
