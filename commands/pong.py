@@ -11,7 +11,14 @@ import argparse
 from pathlib import Path
 
 from mstpn.bridge.checkpoints import add_checkpoint_option
-from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability, writable
+from mstpn.synapses.support.command_line import (
+    Parser,
+    exit_status,
+    finite,
+    integer,
+    probability,
+    writable,
+)
 
 __all__ = ["main", "parse_arguments"]
 
@@ -40,7 +47,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--hold",
-        type=float,
+        type=finite,
         metavar="VOLT",
         help="hold this voltage on all synapses instead of the agent's own: F decays as under it",
     )

@@ -30,7 +30,7 @@ from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import compiled
-from mstpn.synapses.support.command_line import Parser, exit_status, integer, positive
+from mstpn.synapses.support.command_line import Parser, exit_status, finite, integer, positive
 from mstpn.synapses.support.files import atomic_write, replacing, write_json
 
 
@@ -52,7 +52,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--synapse", type=pair, action="append", default=[], metavar="PRE,POST", help="to trace"
     )
     parser.add_argument(
-        "--keep-decay", type=float, metavar="LAMBDA", help="also at the cheapest voltage for it"
+        "--keep-decay", type=finite, metavar="LAMBDA", help="also at the cheapest voltage for it"
     )
     parser.add_argument(
         "--seconds-per-decision", type=positive, metavar="S", help="a time base of your own"

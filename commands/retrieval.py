@@ -32,7 +32,7 @@ from mstpn.network.retrieval.train import RetrievalPoint, accuracy, draw_sequenc
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import use_target
-from mstpn.synapses.support.command_line import Parser, exit_status
+from mstpn.synapses.support.command_line import Parser, exit_status, finite, integer, kind
 from mstpn.synapses.support.files import atomic_write, replacing, write_json
 from mstpn.synapses.support.tidy import csv_text
 
@@ -54,11 +54,12 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, Re
         if f.type is bool:
             parser.add_argument(name, action="store_true", help=text)
         else:
-            kind = type(f.default)
-            parser.add_argument(name, type=kind, default=f.default, help=f"{text} ({f.default})")
+            parser.add_argument(
+                name, type=kind(f.default), default=f.default, help=f"{text} ({f.default})"
+            )
     parser.add_argument("--out", type=Path, default=Path("runs/retrieval"), metavar="FOLDER")
-    parser.add_argument("--tests", type=int, default=200, help="sequences on Brian2 (200)")
-    parser.add_argument("--step-seconds", type=float, default=1 / 15, help="of one symbol (1/15)")
+    parser.add_argument("--tests", type=integer(1), default=200, help="sequences on Brian2 (200)")
+    parser.add_argument("--step-seconds", type=finite, default=1 / 15, help="of one symbol (1/15)")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
     parser.add_argument("--json", type=Path, metavar="PATH")

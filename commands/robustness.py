@@ -33,6 +33,7 @@ from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.brian_target import use_target
 from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability
 from mstpn.synapses.support.files import replacing, write_json
+from mstpn.synapses.support.numerals import number
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def levels(text: str) -> tuple[str, tuple[float, ...]]:
     if name not in DEVIATIONS:
         raise argparse.ArgumentTypeError(f"must name one of {', '.join(DEVIATIONS)}, got {text!r}")
     try:
-        found = tuple(float(value) for value in values.split(","))
+        found = tuple(number(value) for value in values.split(","))
         for value in found:
             Cell(name, value, 0).spread  # noqa: B018 - refuses what is out of range
     except ValueError as error:

@@ -28,7 +28,7 @@ from mstpn.synapses import law
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.spiking import TRACE_DURATION
 from mstpn.synapses.support.brian_target import use_target
-from mstpn.synapses.support.command_line import Parser, exit_status, integer
+from mstpn.synapses.support.command_line import Parser, exit_status, finite, integer
 from mstpn.synapses.support.files import atomic_write, replacing, write_json
 from mstpn.synapses.support.tidy import csv_text
 
@@ -40,7 +40,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog=PROGRAM, description="One-shot association of spiking neurons in F.")
     parser.add_argument(
         "--voltages",
-        type=float,
+        type=finite,
         nargs="+",
         default=[0.2, 0.3, 0.4, 0.5, 0.6],
         metavar="VOLT",
@@ -51,7 +51,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--gamma",
-        type=float,
+        type=finite,
         metavar="DF",
         help="update by a coincidence; the device's largest if absent, 0 for no memory",
     )

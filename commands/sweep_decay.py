@@ -29,6 +29,7 @@ from mstpn.bridge.runner import add_runner_options, run_all
 from mstpn.bridge.training.options import Options, parse_options
 from mstpn.synapses.support.command_line import Parser, integer
 from mstpn.synapses.support.files import atomic_write, replacing, write_json
+from mstpn.synapses.support.numerals import number
 from mstpn.synapses.support.tidy import csv_text
 
 POINTS_PER_AGENT = 400
@@ -76,7 +77,7 @@ class Cell:
 def decay_range(text: str) -> tuple[float, float]:
     """Argument type: LOW:HIGH."""
     try:
-        low, high = (float(part) for part in text.split(":"))
+        low, high = (number(part) for part in text.split(":"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be LOW:HIGH, got {text!r}") from None
     return low, high

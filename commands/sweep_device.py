@@ -33,8 +33,9 @@ from mstpn.network.replay import Replay, Replayed
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import use_target
-from mstpn.synapses.support.command_line import Parser, exit_status
+from mstpn.synapses.support.command_line import Parser, exit_status, finite, integer
 from mstpn.synapses.support.files import atomic_write, write_json
+from mstpn.synapses.support.numerals import number
 from mstpn.synapses.support.sourced import UNIT_SYMBOLS
 from mstpn.synapses.support.tidy import csv_text
 
@@ -57,7 +58,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--constant", required=True, choices=CONSTANTS, metavar="NAME")
     values = parser.add_mutually_exclusive_group(required=True)
-    values.add_argument("--values", type=float, nargs="+", metavar="V", help="in its unit")
+    values.add_argument("--values", type=finite, nargs="+", metavar="V", help="in its unit")
     values.add_argument("--range", type=value_range, dest="values", metavar="LOW:HIGH:N")
     add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
@@ -70,8 +71,8 @@ def value_range(text: str) -> list[float]:
     """Argument type: LOW:HIGH:N."""
     try:
         low, high, n = text.split(":")
-        values = np.linspace(float(low), float(high), int(n)).tolist()
-    except ValueError:
+        values = np.linspace(number(low), number(high), integer(1)(n)).tolist()
+    except (ValueError, argparse.ArgumentTypeError):
         values = []
     if not values:
         raise argparse.ArgumentTypeError(f"must be LOW:HIGH:N with N > 0, got {text!r}")

@@ -29,7 +29,7 @@ from mstpn.network.working_memory.model import BETWEEN_ITEMS, COLUMNS, DT, RECAL
 from mstpn.network.working_memory.theory import lifetime, recall_of_one, written
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.brian_target import use_target
-from mstpn.synapses.support.command_line import Parser, exit_status, integer
+from mstpn.synapses.support.command_line import Parser, exit_status, finite, integer
 from mstpn.synapses.support.files import atomic_write, replacing, write_json
 from mstpn.synapses.support.tidy import csv_text
 
@@ -45,7 +45,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog=PROGRAM, description="A spiking working memory that is kept in F alone.")
     parser.add_argument(
         "--voltages",
-        type=float,
+        type=finite,
         nargs="+",
         default=[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
         metavar="VOLT",

@@ -66,8 +66,9 @@ class Stepper:
         self.network.restore = restored
 
     def prepare(self) -> None:
-        """Compile what has not been compiled yet; `step` does so after `restore` and where objects
-        were added.
+        """Compile what has not been compiled yet.
+
+        `step` does so after `restore` and where objects were added.
         """
         net = self.network
         net.run(0 * second, namespace=self._namespace)

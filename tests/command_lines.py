@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import fuzz
+import numpy as np
 
 from mstpn.commands.main import COMMANDS
 
@@ -72,7 +73,9 @@ def _read(reader: Reader, words: list[str]) -> str:
     out, said = io.StringIO(), io.StringIO()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
-            reader(list(words))
+            options = reader(list(words))
+        if not all(map(np.isfinite, _numbers(options))):
+            return f"not finite: {options}"
     except SystemExit as stop:
         if stop.code == 0:
             return ""
@@ -82,6 +85,17 @@ def _read(reader: Reader, words: list[str]) -> str:
     except BaseException as error:
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def _numbers(options: object) -> list[float]:
+    """All that were read."""
+    if isinstance(options, float):
+        return [options]
+    if isinstance(options, tuple | list):
+        return [x for part in options for x in _numbers(part)]
+    if isinstance(options, argparse.ArgumentParser):
+        return []
+    return [x for part in getattr(options, "__dict__", {}).values() for x in _numbers(part)]
 
 
 def files(folder: Path) -> dict[str, int]:

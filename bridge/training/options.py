@@ -12,7 +12,7 @@ from mstpn.network.twin.optimiser import DECAY_RATE
 from mstpn.network.wiring import BIAS_LINES, check_bias_lines
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
-from mstpn.synapses.support.command_line import Parser
+from mstpn.synapses.support.command_line import Parser, kind
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["MAY_CHANGE", "SPREADS", "Options", "parse_options"]
@@ -218,12 +218,11 @@ def parse_options(arguments: list[str] | None) -> tuple[Options, argparse.Argume
         if f.type is bool:
             parser.add_argument(name, action="store_true", help=text)
         else:
-            kind = type(f.default)
             parser.add_argument(
                 name,
-                type=kind,
+                type=kind(f.default),
                 default=f.default,
-                metavar=kind.__name__.upper(),
+                metavar=type(f.default).__name__.upper(),
                 help=f"{text} ({f.default})" if f.default != "" else text,
             )
     try:

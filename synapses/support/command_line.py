@@ -12,8 +12,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mstpn.synapses.support.files import one_line
+from mstpn.synapses.support.numerals import number
 
-__all__ = ["Parser", "exit_status", "integer", "need_extra", "positive", "probability", "writable"]
+__all__ = [
+    "Parser",
+    "exit_status",
+    "finite",
+    "integer",
+    "kind",
+    "need_extra",
+    "positive",
+    "probability",
+    "writable",
+]
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,7 +50,8 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
     Returns
     -------
     int
-        0, 2 after such an error, 130 after Ctrl-C, 141 if nobody reads the output.
+        0, 2 after such an error or where memory ends, 130 after Ctrl-C, 141 if nobody reads the
+        output.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -52,6 +64,9 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
         return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:
         print(f"{program}: {one_line(error)}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"{program}: not enough memory for what was asked", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: {stopped}", file=sys.stderr)
@@ -67,37 +82,50 @@ def need_extra(extra: str, *modules: str) -> None:
 
 
 def integer(lowest: int) -> Any:
-    """Argument type: an integer of at least `lowest`."""
+    """Argument type: an integer of at least `lowest`, which native code can hold."""
 
     def parse(text: str) -> int:
-        if not text.removeprefix("-").isdecimal() or int(text) < lowest:
-            raise argparse.ArgumentTypeError(f"must be an integer >= {lowest}, got {text!r}")
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal()) or not lowest <= int(text) <= _HIGHEST:
+            raise argparse.ArgumentTypeError(
+                f"must be an integer in [{lowest}, {_HIGHEST}], got {text!r}"
+            )
         return int(text)
 
     return parse
 
 
+_HIGHEST = 2**31 - 1
+
+
+def finite(text: str) -> float:
+    """Argument type: a number."""
+    try:
+        return number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def kind(default: object) -> Any:
+    """Argument type of an option with this default."""
+    kinds: dict[type, Any] = {int: integer(0), float: finite}
+    return kinds.get(type(default), type(default))
+
+
 def positive(text: str) -> float:
     """Argument type: a positive number."""
-    value = _number(text)
-    if not 0 < value < float("inf"):
+    value = finite(text)
+    if not value > 0:
         raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
     return value
 
 
 def probability(text: str) -> float:
     """Argument type: a number in [0, 1]."""
-    value = _number(text)
+    value = finite(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"must be a number in [0, 1], got {text!r}")
     return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
 
 
 def writable(text: str) -> Path:
