@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import importlib
 import io
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,13 +59,13 @@ def tried(
     n, seed : int
         Cases, and of what they are drawn.
     folder : Path
-        To read them in; nothing may appear or change in it.
+        In which they are read; nothing may appear or change in it.
     """
     parser, before = parser_of(reader), files(folder)
-    os.chdir(folder)
-    for case in range(n):
-        words = fuzz.hostile_words(parser, random.Random(f"{name} {seed} {case}"))
-        yield words, _read(reader, words) or _changed(before, folder)
+    with contextlib.chdir(folder):
+        for case in range(n):
+            words = fuzz.hostile_words(parser, random.Random(f"{name} {seed} {case}"))
+            yield words, _read(reader, words) or _changed(before, folder)
 
 
 def _read(reader: Reader, words: list[str]) -> str:
