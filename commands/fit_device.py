@@ -23,14 +23,9 @@ from brian2.units import second
 from mstpn.analysis.device.fit import DeviceFit, fit_device
 from mstpn.analysis.device.fit_figure import fit_figure
 from mstpn.analysis.device.fit_report import device_toml, numbers, summary
-from mstpn.analysis.device.measurements import (
-    BIAS_POWER,
-    DECAY,
-    PULSES,
-    Measurements,
-    Table,
-    read_measurements,
-)
+from mstpn.analysis.device.measurements import Measurements
+from mstpn.analysis.device.reading import read_measurements
+from mstpn.analysis.device.tables import BIAS_POWER, DECAY, PULSES, Table
 from mstpn.network.frames import STEP_DURATION
 from mstpn.synapses.memristor import DEFAULT_DEVICE
 from mstpn.synapses.support.command_line import Parser, exit_status

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from mstpn.analysis.device.fit import UNITS, DeviceFit, Found
+from mstpn.analysis.device.headings import units
 from mstpn.analysis.device.least_squares import CONFIDENCE, Fit
-from mstpn.analysis.device.measurements import shown, units
+from mstpn.analysis.device.measurements import shown
 from mstpn.synapses.support.sourced import read_table
 
 __all__ = ["device_toml", "numbers", "quality", "summary"]

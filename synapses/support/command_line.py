@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mstpn.synapses.support.numerals import number
+
 __all__ = ["Parser", "exit_status", "integer", "need_extra", "positive", "probability", "writable"]
 
 
@@ -68,7 +70,8 @@ def integer(lowest: int) -> Any:
     """Argument type: an integer of at least `lowest`."""
 
     def parse(text: str) -> int:
-        if not text.removeprefix("-").isdecimal() or int(text) < lowest:
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal()) or int(text) < lowest:
             raise argparse.ArgumentTypeError(f"must be an integer >= {lowest}, got {text!r}")
         return int(text)
 
@@ -93,7 +96,7 @@ def probability(text: str) -> float:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        return number(text)
     except ValueError:
         return float("nan")
 
