@@ -37,6 +37,8 @@ class Measurements:
         What the file was taken for, in clauses.
     preamble : tuple of str
         Lines above the header.
+    cells : tuple of str
+        The header, with the columns that are not used.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Measurements:
     blocks: NDArray[np.int_] = field(default_factory=lambda: np.zeros(0, int))
     understood: tuple[str, ...] = ()
     preamble: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
 
     def __contains__(self, name: str) -> bool:
         return name in self.columns

@@ -209,6 +209,7 @@ def _measured(
         np.array([block for _, block, _ in text.rows], dtype=int),
         tuple(_said(text, found, mark)),
         text.preamble,
+        text.header,
     )
 
 
