@@ -66,16 +66,18 @@ def fit_decay(
             f"{data.at('bias voltage')}: voltages must differ to determine the decay law, "
             f"got {shown(data.columns['bias voltage'][0])} only"
         )
-    alone: list[Fit] = []
+    trace = data.si("trace")
+    alone = {k: _fit_trace(data.where(trace == k), step) for k in np.unique(trace)}
 
-    def fit(one: Measurements) -> Fit:
-        traces = _alone(one, step)
-        alone.extend(traces)
-        found = _fit_single(one, traces, axes)
+    def fit(one: Measurements, errors: Array | None) -> Fit:
+        traces = [alone[k] for k in np.unique(one.si("trace"))]
+        found = _fit_single(one, traces, axes, errors)
         return _fit_double(found, axes) if forms.two_exponentials else found
 
-    fitted = of_each_device(data, fit, partial(_to_sigmoid, axes), partial(_from_sigmoid, axes))
-    estimates = [(float(f.variables[1, 0]), f.estimate(operator.itemgetter(0))) for f in alone]
+    averaged = partial(_to_sigmoid, axes), partial(_from_sigmoid, axes)
+    fitted = of_each_device(data, "conductance", fit, *averaged)
+    traces = alone.values()
+    estimates = [(float(f.variables[1, 0]), f.estimate(operator.itemgetter(0))) for f in traces]
     return fitted, [(v, e.map(decay_at)) for v, e in estimates]
 
 
@@ -95,7 +97,9 @@ def _trace_numbers(data: Measurements) -> NDArray[np.int_]:
     return np.unique(data.si("trace"), return_inverse=True)[1].ravel()
 
 
-def _fit_single(data: Measurements, traces: Sequence[Fit], axes: _Axes) -> Fit:
+def _fit_single(
+    data: Measurements, traces: Sequence[Fit], axes: _Axes, errors: Array | None
+) -> Fit:
     """One exponential, with the sigmoid of the bias voltage."""
     trace = _trace_numbers(data)
     first = _first_times(data, trace)
@@ -112,7 +116,8 @@ def _fit_single(data: Measurements, traces: Sequence[Fit], axes: _Axes) -> Fit:
     linear = np.transpose([fit.parameters[1:] * fit.scale / scale for fit in traces])
     start = np.concatenate([_line(at, reduced)(np.array(axes[1:])), linear.ravel()])
     variables = np.stack([data.si("time"), data.si("bias voltage"), trace])
-    fit = fit_law(data, "conductance", ("time", "bias voltage"), variables, law, start, scale)
+    names = ("time", "bias voltage")
+    fit = fit_law(data, "conductance", names, variables, law, start, scale, errors=errors)
     wider = {"--two-exponentials": Wider(partial(_doubles, axes), _says_double)}
     if len(traces) > 2:
         wider[""] = Wider(partial(_traces, axes.step), _says_traces)
@@ -219,11 +224,6 @@ def _traces(step: float, fit: Fit) -> list[Fit]:
             rows = one.used & (one.variables[2] == k)
             found.append(_fit_trace(one.data.where(rows), step, one.errors[rows]))
     return found
-
-
-def _alone(data: Measurements, step: float) -> list[Fit]:
-    trace = _trace_numbers(data)
-    return [_fit_trace(data.where(trace == k), step) for k in range(trace.max() + 1)]
 
 
 def _fit_trace(trace: Measurements, step: float, errors: Array | None = None) -> Fit:

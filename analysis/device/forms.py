@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mstpn.analysis.device.least_squares import Fit, mean_device
 from mstpn.analysis.device.measurements import Measurements
+from mstpn.analysis.device.noise import growing_errors
 from mstpn.synapses.support.sourced import DataError
 
 __all__ = ["AS_THE_DEVICE", "Forms", "of_each_device"]
@@ -37,6 +38,8 @@ class Forms:
     robust: bool = False
 
 
+_REWEIGHTED = 4
+"""Times that weights are found anew from the fit that they gave."""
 AS_THE_DEVICE = Forms()
 """The device's own laws, all rows."""
 
@@ -47,20 +50,58 @@ def _same(values: Array) -> Array:
 
 def of_each_device(
     data: Measurements,
-    fit_one: Callable[[Measurements], Fit],
+    quantity: str,
+    fit_one: Callable[[Measurements, Array | None], Fit],
     to: Callable[[Array], Array] = _same,
     back: Callable[[Array], Array] = _same,
 ) -> Fit:
-    """One fit, or that of the mean device if there is a column of devices."""
+    """One fit, or that of the mean device if there is a column of devices.
+
+    Where no standard errors are stated and the scatter grows with the value, rows are weighted
+    by it, see `mstpn.analysis.device.noise`.
+
+    Parameters
+    ----------
+    data : Measurements
+    quantity : str
+        What is fitted.
+    fit_one : callable
+        Of the rows of one device and their relative errors, or None for those stated.
+    to, back : callable, optional
+        As of `mean_device`.
+    """
     device = data.si("device") if "device" in data else np.zeros(len(data))
-    if len(np.unique(device)) < 2:
-        return fit_one(data)
-    order = np.argsort(device, kind="stable")
+    rows = [device == k for k in np.unique(device)]
+    errors: list[Array | None] = [None] * len(rows)
+    fits = _fitted(data, rows, fit_one, errors)
+    for _ in range(_REWEIGHTED * (f"{quantity} error" not in data)):
+        residuals, predicted = (
+            np.concatenate(parts)
+            for parts in zip(*((f.residuals, f.predicted(f.variables)) for f in fits), strict=True)
+        )
+        grown = growing_errors(residuals, predicted, sum(fit.dof for fit in fits))
+        if grown is None:
+            break
+        errors = list(np.split(grown, np.cumsum([len(fit.used) for fit in fits])[:-1]))
+        fits = _fitted(data, rows, fit_one, errors)
+    order = np.concatenate([np.flatnonzero(of_one) for of_one in rows])
+    return fits[0] if len(fits) == 1 else mean_device(data.where(order), fits, to, back)
+
+
+def _fitted(
+    data: Measurements,
+    rows: list[NDArray[np.bool_]],
+    fit_one: Callable[[Measurements, Array | None], Fit],
+    errors: list[Array | None],
+) -> list[Fit]:
     fits = []
-    for k in np.unique(device):
+    for of_one, weights in zip(rows, errors, strict=True):
+        part = data.where(of_one)
         try:
-            fits.append(fit_one(data.where(device == k)))
+            fits.append(fit_one(part, weights))
         except DataError as error:
-            name = data.labels["device"][int(k)]
-            raise DataError(f"{error}, for device {name!r} by itself") from error
-    return mean_device(data.where(order), fits, to, back)
+            if len(rows) == 1:
+                raise
+            name = data.labels["device"][int(part.si("device")[0])]
+            raise DataError(f"{error}, of device {name!r} by itself") from error
+    return fits

@@ -2,9 +2,8 @@
 
 Intervals are the covariance of `scipy.optimize.curve_fit`, scaled by the residuals, times
 Student's t. Standard errors in the file are weights, so intervals do not rest on their
-absolute size; chi squared says whether that is right. Without them rows weigh the same unless
-the scatter grows with the value, see `mstpn.analysis.device.noise`. Of several devices every one
-is fitted by itself, and the interval is that of their mean.
+absolute size; chi squared says whether that is right. Of several devices every one is fitted by
+itself, and the interval is that of their mean.
 """
 
 import math
@@ -19,7 +18,6 @@ from scipy.optimize import OptimizeWarning, approx_fprime, curve_fit
 from scipy.stats import t as student
 
 from mstpn.analysis.device.measurements import Measurements
-from mstpn.analysis.device.noise import growing_errors
 from mstpn.synapses.support.sourced import DataError
 
 __all__ = ["ALPHA", "CONFIDENCE", "Estimate", "Fit", "Wider", "fit_law", "mean_device", "scale_of"]
@@ -30,9 +28,6 @@ ALPHA = 1e-3
 """Chance that a test objects to a fit that is right."""
 _TOLERANCE = 1e-12
 """Relative, of parameters and sum of squares: below what rounding leaves of noiseless data."""
-_REWEIGHTED = 4
-"""Times that weights are found anew from the fit that they gave."""
-
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Model = Callable[..., Array]
@@ -263,7 +258,7 @@ def fit_law(
     at : str, optional
         What was measured, for messages; the file otherwise.
     errors : Array, (n,), optional
-        Relative standard errors of the rows instead of those stated or found.
+        Relative standard errors of the rows instead of those stated.
 
     Raises
     ------
@@ -278,14 +273,7 @@ def fit_law(
     known = _stated_errors(data, quantity) / scale if errors is None else errors
     used, empty = np.ones(n, bool), np.zeros((0, 0))
     fit = Fit(data, quantity, names, variables, law, scale, start, empty, known, used)
-    fit = _solved(fit, used, at)
-    if errors is None and f"{quantity} error" not in data:
-        for _ in range(_REWEIGHTED):
-            grown = growing_errors(fit.residuals / scale, fit.predicted(variables) / scale, fit.dof)
-            if grown is None:
-                break
-            fit = _solved(replace(fit, errors=grown), used, at)
-    return fit
+    return _solved(fit, used, at)
 
 
 def _solved(fit: Fit, used: Mask, at: str = "") -> Fit:

@@ -7,8 +7,8 @@ __all__ = ["growing_errors"]
 
 _RATIOS = np.geomspace(0.3, 1000.0, 25)
 """Of the scatter in proportion, at the largest value, to that which all rows share."""
-_EVIDENCE = 6.63
-"""Twice the gain in log likelihood, chi squared of one degree of freedom at 1 %."""
+_EVIDENCE = 2.71
+"""Twice the gain in log likelihood, where chance alone gains as much in 5 %."""
 
 Array = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def growing_errors(residuals: Array, predicted: Array, dof: int) -> Array | None
     if dof < 1 or largest == 0 or np.abs(residuals).max() < 1e-9 * largest:
         return None
     sigma = np.sqrt(1 + np.outer(np.append(0.0, _RATIOS), predicted / largest) ** 2)
-    scatter = np.sum((residuals / sigma) ** 2, axis=1)
-    deviance = dof * np.log(scatter) + 2 * np.sum(np.log(sigma), axis=1)
+    sigma /= np.exp(np.mean(np.log(sigma), axis=1, keepdims=True))
+    deviance = dof * np.log(np.sum((residuals / sigma) ** 2, axis=1))
     best = int(deviance.argmin())
     return None if deviance[0] - deviance[best] < _EVIDENCE else sigma[best]

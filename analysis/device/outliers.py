@@ -75,7 +75,7 @@ def _spread(scaled: Array) -> float:
 
 
 def _variance(fit: Fit, row: int) -> float:
-    """Of what a fit predicts for a row, in units of its error."""
+    """Of what a fit predicts for a row, by its relative error, in SI units."""
     at = fit.variables[:, row : row + 1]
     gradient = approx_fprime(fit.parameters, lambda p: float(fit.model(at, *p)[0]))
-    return float(gradient @ fit.covariance @ gradient / fit.errors[row] ** 2)
+    return float(gradient @ fit.covariance @ gradient * (fit.scale / fit.errors[row]) ** 2)

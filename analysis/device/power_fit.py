@@ -39,8 +39,8 @@ def fit_power(data: Measurements) -> Fit:
     model, start = (linear, np.ones(2)) if over == "weight S" else (proportional, np.ones(1))
     scale = scale_of(data, "power")
 
-    def fit(one: Measurements) -> Fit:
-        variables = np.stack([one.si(over), one.si("bias voltage")])
-        return fit_law(one, "power", (over, "bias voltage"), variables, model, start, scale)
+    def fit(one: Measurements, errors: Array | None) -> Fit:
+        names, variables = (over, "bias voltage"), np.stack([one.si(over), one.si("bias voltage")])
+        return fit_law(one, "power", names, variables, model, start, scale, errors=errors)
 
-    return of_each_device(data, fit)
+    return of_each_device(data, "power", fit)

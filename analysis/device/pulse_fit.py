@@ -42,10 +42,10 @@ def fit_pulses(
     """
     data = data.where(np.isfinite(data.si(quantity)))
     pulse = quantity, v_0, w_0, scale_of(data, quantity)
-    return of_each_device(data, lambda one: _fit(one, pulse, forms))
+    return of_each_device(data, quantity, lambda one, errors: _fit(one, pulse, forms, errors))
 
 
-def _fit(data: Measurements, pulse: Pulse, forms: Forms, errors: Array | None = None) -> Fit:
+def _fit(data: Measurements, pulse: Pulse, forms: Forms, errors: Array | None) -> Fit:
     quantity, v_0, w_0, scale = pulse
     of_pulse = _ENERGY if quantity == "energy" else _UPDATE
 
@@ -101,7 +101,7 @@ def _wider(variables: Array, pulse: Pulse, forms: Forms) -> dict[str, Wider]:
 
 def _width(fits: list[Fit]) -> str:
     name = fits[0].data.headers[fits[0].quantity]
-    return f"{name!r} goes with the width to the power {_mean(fits, 2):.3g}, not 1"
+    return f"{name!r} goes with the width to the power {_mean(fits, 2):.4g}, not 1"
 
 
 def _polarities(fits: list[Fit]) -> str:

@@ -7,6 +7,7 @@ Every test objects to a fit that is right once in 1,000 times.
 - Lack of fit: settings that were repeated scatter about the law more than about their own means,
   by the F test of pure error.
 - Runs: residuals that keep their sign along a curve or along the file (Wald and Wolfowitz).
+- Rounds: repeats of the same rank that deviate together, as those of several devices do.
 """
 
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from mstpn.analysis.device.measurements import counted, line_numbers
 from mstpn.analysis.device.outliers import outliers
 from mstpn.synapses.support.sourced import DataError
 
-__all__ = ["Verdict", "judge", "lack_of_fit", "nested", "runs"]
+__all__ = ["Verdict", "judge", "lack_of_fit", "nested", "rounds", "runs"]
 
 _FEWEST_ROWS = 8
+_FEWEST_IN_A_ROUND = 4
 _MANY_AT_THE_TOP = 3
+_UNTOLD = "): a drift, or several devices without a column 'device'"
 
 Array = NDArray[np.float64]
 
@@ -65,7 +68,7 @@ def judge(fit: Fit) -> Verdict:
         doubts.append(_standing_out(fit, rows))
         rest = fit.without(rows)
     misfit = _better_laws(rest) or _not_scatter(rest)
-    return Verdict((*doubts, *misfit, *_clipped(rest)), tuple(_notes(fit)))
+    return Verdict((*doubts, *misfit, *_clipped(fit)), tuple(_notes(fit)))
 
 
 def _untested(fit: Fit) -> str:
@@ -90,8 +93,9 @@ def _better_laws(fit: Fit) -> list[str]:
             continue
         p = nested(fit, fits)
         if p < ALPHA:
-            said[option] = f"{wider.says(fits)} (F test, p = {p:.1g}"
-            said[option] += f"; {option} fits that)" if option else ")"
+            enough = not any(map(_not_scatter, fits))
+            use = f"; {option} {'fits that' if enough else 'is nearer, no more'}" if option else ""
+            said[option] = f"{wider.says(fits)} (F test, p = {p:.1g}{use})"
     if len(said) > 1:
         said.pop("", None)
     return list(said.values())
@@ -121,18 +125,38 @@ def _not_scatter(fit: Fit) -> list[str]:
     if (p := runs(fit)) < ALPHA:
         said.append(f"residuals keep their sign along a curve (runs test, p = {p:.1g})")
     elif (p := runs(fit, in_file_order=True)) < ALPHA:
-        said.append(
-            f"residuals keep their sign from row to row (runs test, p = {p:.1g}): a drift, or "
-            "several devices without a column 'device'"
-        )
+        said.append(f"residuals keep their sign from row to row (runs test, p = {p:.1g}{_UNTOLD}")
+    elif (p := rounds(fit)) < ALPHA:
+        said.append(f"repeats of the same rank deviate together (F test, p = {p:.1g}{_UNTOLD}")
     return said
+
+
+def rounds(fit: Fit) -> float:
+    """Chance that the first repeats of all settings, the second and so on differ by so much."""
+    scaled, setting = fit.standardised, _settings(fit)
+    order = np.lexsort((fit.data.lines[fit.used], setting))
+    starts = np.searchsorted(setting[order], setting[order])
+    rank = np.empty(len(setting), int)
+    rank[order] = np.arange(len(setting)) - starts
+    n_rounds = rank.max() + 1
+    counts = np.bincount(rank)
+    between, within = n_rounds - 1, fit.dof - n_rounds + 1
+    if between < 1 or within < 2 or counts.min() < _FEWEST_IN_A_ROUND:
+        return 1.0
+    apart = float(np.sum(np.bincount(rank, scaled) ** 2 / counts))
+    rest = float(np.sum(scaled**2)) - apart
+    return float(f_distribution.sf(apart / between / (rest / within), between, within))
+
+
+def _settings(fit: Fit) -> NDArray[np.int_]:
+    """A number for every setting, of each row that was used."""
+    found = np.unique(fit.variables[:, fit.used], axis=1, return_inverse=True)[1]
+    return np.asarray(found.ravel())
 
 
 def lack_of_fit(fit: Fit) -> float:
     """Chance of the scatter of repeated settings' means about the law, given that within them."""
-    scaled = fit.standardised
-    _, setting = np.unique(fit.variables[:, fit.used], axis=1, return_inverse=True)
-    setting = setting.ravel()
+    scaled, setting = fit.standardised, _settings(fit)
     n_settings = setting.max() + 1
     within, between = len(scaled) - n_settings, n_settings - fit.n_parameters
     if within < 2 or between < 1:
