@@ -148,6 +148,8 @@ def nominal(values: Array) -> Array:
 def _roundest(group: Array) -> float:
     """The number of fewest digits that values read back of it may stand for."""
     slack = np.ptp(group) / 2
+    if group[0] - slack <= 0 <= group[-1] + slack:
+        return 0.0
     middle = float(np.mean([group[0], group[-1]]))
     for digits in range(1, 12):
         rounded = float(f"{middle:.{digits}g}")

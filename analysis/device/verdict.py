@@ -27,6 +27,7 @@ __all__ = ["Verdict", "judge", "lack_of_fit", "nested", "rounds", "runs"]
 _FEWEST_ROWS = 8
 _FEWEST_IN_A_ROUND = 4
 _MANY_AT_THE_TOP = 3
+_FEW_DOF, _WIDE = 12, 3.0
 _UNTOLD = "): a drift, or several devices without a column 'device'"
 
 Array = NDArray[np.float64]
@@ -213,6 +214,11 @@ def _clipped(fit: Fit) -> list[str]:
     return [f"{rows} share the largest value, so it was the limit of a range or a compliance"]
 
 
+def _spans(fit: Fit) -> bool:
+    sizes = np.abs(fit.predicted(fit.variables))
+    return bool(sizes.max() > _WIDE * sizes.min())
+
+
 def _notes(fit: Fit) -> list[str]:
     said = []
     if not fit.used.all():
@@ -222,6 +228,11 @@ def _notes(fit: Fit) -> list[str]:
     stated = f"{fit.quantity} error" in fit.data
     if not stated and any(np.ptp(one.errors) > 0 for one in fit.each):
         said.append("the scatter grows with the value, and rows are weighted by it")
+    elif not stated and fit.dof < _FEW_DOF and not fit.is_exact and _spans(fit):
+        said.append(
+            "too few rows to tell whether the scatter grows with the value, which would make the "
+            "intervals wider: standard errors beside the values say it"
+        )
     if fit.devices:
         said.append(f"constants and intervals of the mean of {len(fit.devices)} devices")
     return said
