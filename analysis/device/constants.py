@@ -122,20 +122,21 @@ def checked(device: Memristor, pulses: Measurements | None) -> Memristor:
 def scale_doubts(device: Memristor, fits: Iterable[Fit]) -> list[str]:
     """Measurements that lie outside the conductances that were kept from the base."""
     said = []
-    window = device.conductance_min, device.conductance_max
+    low, high = device.conductance_min, device.conductance_max
+    window = f"{float(low / high.get_best_unit()):.5g} to {shown(high)}"
     for fit in fits:
         if "conductance" in fit.data:
             measured = np.abs(fit.data.si("conductance")) * siemens
             ends = measured.min(), measured.max()
-            if np.median(measured) > window[1] or ends[1] < window[0]:
+            if np.median(measured) > high or ends[1] < low:
                 said.append(
                     f"{fit.data.path.name}: conductances of {shown(*ends)} lie outside the window "
-                    f"of the device file, {shown(*window)}"
+                    f"of the device file, {window}"
                 )
     n_pulses = (device.weight_max - device.weight_min) / device.delta_f_max
     if n_pulses > _MOST_PULSES:
         said.append(
             f"{n_pulses:.2g} of the largest pulses cross the window of the device file, "
-            f"{shown(*window)}: it is another device's (--rescale)"
+            f"{window}: it is another device's (--rescale)"
         )
     return said

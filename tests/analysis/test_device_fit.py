@@ -493,8 +493,14 @@ def test_command(example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
         (["--power", "{power}", "--base", "no.toml"], "device file no.toml: No such file"),
         (["--power", "{power}", "--base", "{out}"], "--out must not be the base device's file"),
         (["--decay", "{power}"], "line 1: no column 'time (s)'; unknown: 'weight S', 'power (nW)'"),
-        (["--power", "{power}", "--step-duration", "0"], "--step-duration: must be a positive number, got '0'"),
-        (["--power", "{power}", "--step-duration", "x"], "--step-duration: must be a positive number, got 'x'"),
+        (
+            ["--power", "{power}", "--step-duration", "0"],
+            "--step-duration: must be a positive number, got '0'",
+        ),
+        (
+            ["--power", "{power}", "--step-duration", "x"],
+            "--step-duration: must be a positive number, got 'x'",
+        ),
     ],
 )
 def test_bad_input_ends_with_one_line_and_status_2(
