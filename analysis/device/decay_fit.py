@@ -27,6 +27,7 @@ _BIAS_VOLTAGE = laws.function(laws.BIAS_VOLTAGE, "Lambda, V_half, V_slope")
 _LAMBDA_MIN, _LAMBDA_MAX = 1e-300, 1 - 2**-53
 
 Array = NDArray[np.float64]
+Parameters = Sequence[float] | Array
 
 
 class _Axes(NamedTuple):
@@ -129,7 +130,7 @@ def _first_times(data: Measurements, trace: NDArray[np.int_]) -> Array:
     return np.array([time[trace == k].min() for k in range(trace.max() + 1)])
 
 
-def _reduced(voltage: Array, p: Sequence[float], axes: _Axes) -> Array:
+def _reduced(voltage: Array, p: Parameters, axes: _Axes) -> Array:
     return np.asarray(p[0] + (p[1] - p[0]) * (voltage - axes.low) / (axes.high - axes.low))
 
 
@@ -149,7 +150,7 @@ def _fit_double(single: Fit, axes: _Axes) -> Fit:
     trace = single.variables[2, single.used].astype(int)
     first = _first_times(data, trace)
 
-    def left(variables: Array, p: Sequence[float]) -> Array:
+    def left(variables: Array, p: Parameters) -> Array:
         steps = (variables[0] - first[variables[2].astype(int)]) / axes.step
         rate = _rate(_reduced(variables[1], p, axes))
         share, slower = _slow_part(p)
@@ -173,7 +174,7 @@ def _fit_double(single: Fit, axes: _Axes) -> Fit:
     return replace(fit, note=_double_note)
 
 
-def _slow_part(p: Sequence[float]) -> tuple[float, float]:
+def _slow_part(p: Parameters) -> tuple[float, float]:
     """Share of the slow exponential, and how many times slower it is."""
     return 1 / (1 + math.exp(min(-p[2], 700))), 1 + math.exp(min(p[3], 700))
 
@@ -189,7 +190,7 @@ def _double_starts(reduced: Array) -> list[Array]:
 
 
 def _with_linear(
-    left: Callable[[Array, Sequence[float]], Array], variables: Array, measured: Array, p: Array
+    left: Callable[[Array, Parameters], Array], variables: Array, measured: Array, p: Array
 ) -> tuple[float, Array]:
     """Sum of squares with the best base and size of each trace, and all parameters."""
     shape, trace = left(variables, p), variables[2].astype(int)

@@ -93,8 +93,10 @@ def _draw_fit(cell: SubFigure, fit: Fit, said: Verdict) -> None:
     for k, (value, colour) in enumerate(zip(values, colours, strict=True)):
         rows = fit.variables[1] == value
         label = f"{group(value):.4g} {group.symbol}" if k in labelled else None
-        for axes, height in ((upper, y), (lower, fit.residuals)):
-            axes.plot(across(x[rows]), up(height[rows]), ".", color=colour, ms=_MARKER, label=label)
+        for axes, height, drawn in ((upper, y, rows), (lower, fit.residuals, rows & fit.used)):
+            axes.plot(
+                across(x[drawn]), up(height[drawn]), ".", color=colour, ms=_MARKER, label=label
+            )
         for curve in np.unique(fit.variables[1:, rows], axis=1).T:
             over, law = _curve(fit, curve, x[rows])
             upper.plot(across(over), up(law), color=colour, linewidth=0.9)
@@ -118,12 +120,12 @@ def _draw_fit(cell: SubFigure, fit: Fit, said: Verdict) -> None:
 def _mark_left_out(fit: Fit, axes: Axes, x: Array, y: Array) -> None:
     if not fit.used.all():
         out = ~fit.used
-        axes.plot(x[out], y[out], "x", color=COLOUR["pulse"], ms=7, label="left out")
+        axes.plot(x[out], y[out], "x", color=COLOUR["pulse"], ms=_MARKER, label="left out")
 
 
 def _entitle(axes: Axes, fit: Fit, said: Verdict) -> None:
     """File and quality, and below whether to trust it."""
-    words = textwrap.wrap(str(said), _TITLE_WIDTH)
+    words = textwrap.wrap(str(said), _TITLE_WIDTH, break_on_hyphens=False)
     if len(words) > _TITLE_LINES:
         words = [*words[: _TITLE_LINES - 1], f"{words[_TITLE_LINES - 1]} ..."]
     title = "\n".join([f"{fit.data.path.name}: {quality(fit)}", *words])

@@ -74,7 +74,9 @@ def verdict(fit: DeviceFit) -> str:
 def _understood(fit: DeviceFit) -> list[str]:
     """One paragraph a file."""
     files = {str(f.data.path): f.data for f in fit.fits}
-    return [f"{path}: {'; '.join(data.understood)}." for path, data in files.items()]
+    return [
+        f"{path}: {len(data)} rows; {'; '.join(data.understood)}." for path, data in files.items()
+    ]
 
 
 def _judged(fit: Fit, said: Verdict) -> str:

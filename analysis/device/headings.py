@@ -148,7 +148,10 @@ def heading(text: str, names: Mapping[str, str], unit_of: Mapping[str, str]) -> 
         return _heading(match["name"], match["unit"].strip(), names)
     if plain_name(text) in names:
         return _heading(text, "", names)
-    if (match := _BESIDE.fullmatch(text)) and (beside := _heading(*match.groups(), names)).column:
+    if (match := _BESIDE.fullmatch(text)) is None:
+        return _heading(text, "", names)
+    beside = _heading(match["name"], match["unit"], names)
+    if beside.column:
         unit = unit_of[beside.column]
         known = unit != "1" and unit_named(beside.unit, unit) is not None
         return beside if known else Heading("", "", False)

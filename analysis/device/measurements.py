@@ -69,8 +69,8 @@ class Measurements:
     def changed(self, said: str, columns: Mapping[str, Any]) -> "Measurements":
         """With other columns, and what is said of them."""
         headers = {name: self.headers.get(name, said) for name in columns}
-        more = {"columns": {**self.columns, **columns}, "headers": {**self.headers, **headers}}
-        return replace(self, **more).saying(said)
+        named = {**self.headers, **headers}
+        return replace(self, columns={**self.columns, **columns}, headers=named).saying(said)
 
     def keeping(self, names: Collection[str]) -> "Measurements":
         """Without the other columns."""

@@ -220,12 +220,13 @@ def test_runs_have_the_moments_of_all_arrangements(tmp_path: Path) -> None:
     # each of three voltages is a curve along S, of eight rows
     found, mean, variance = 0, 0.0, 0.0
     for curve in above.reshape(3, 8):
-        found += 1 + np.count_nonzero(np.diff(curve))
+        found += 1 + int(np.count_nonzero(np.diff(curve)))
         arrangements = []
         for places in itertools.combinations(range(8), int(curve.sum())):
             signs = np.isin(np.arange(8), places)
             arrangements.append(1 + np.count_nonzero(np.diff(signs)))
-        mean, variance = mean + np.mean(arrangements), variance + np.var(arrangements)
+        mean += float(np.mean(arrangements))
+        variance += float(np.var(arrangements))
     assert runs(fit) == pytest.approx(norm.cdf((found - mean + 0.5) / np.sqrt(variance)), rel=1e-12)
 
 

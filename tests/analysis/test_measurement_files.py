@@ -291,9 +291,9 @@ def test_nominal_settings() -> None:
     settings = np.repeat([-0.3, 0.0, 0.1, 0.25], 20)
     np.testing.assert_array_equal(nominal(settings + rng.uniform(-2e-4, 2e-4, 80)), settings)
     np.testing.assert_array_equal(nominal(settings), settings)
-    swept = np.sort(rng.uniform(0, 1, 2000))  # no settings: nothing is moved
+    swept = np.sort(rng.uniform(0, 1, 2000)).astype(float)  # no settings: nothing is moved
     np.testing.assert_array_equal(nominal(swept), swept)
-    fine = 0.3 + 1e-4 * np.arange(8)  # settings 0.1 mV apart cannot be told from jitter
+    fine = 0.3 + 1e-4 * np.arange(8.0)  # settings 0.1 mV apart cannot be told from jitter
     assert len(np.unique(nominal(fine))) == 1
 
 

@@ -12,15 +12,16 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from brian2.units import second
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mstpn.analysis.device import forms
 from mstpn.analysis.device.fit import fit_device
 from mstpn.analysis.device.reading import read_measurements
 from mstpn.analysis.device.tables import BIAS_POWER, DECAY, PULSES
@@ -152,12 +153,12 @@ def main() -> int:
     options = parser.parse_args()
 
     def work() -> None:
-        if options.unweighted:
-            forms.growing_errors = lambda *_: None
-        found = {
-            case: coverage(case, options.repeats, options.seed, pooled=options.pooled)
-            for case in options.case or CASES
-        }
+        unweighted = patch("mstpn.analysis.device.forms.growing_errors", return_value=None)
+        with unweighted if options.unweighted else nullcontext():
+            found = {
+                case: coverage(case, options.repeats, options.seed, pooled=options.pooled)
+                for case in options.case or CASES
+            }
         for case, shares in found.items():
             worst = min(shares, key=lambda name: shares[name])
             print(f"{case}: {shares[worst]:.1%} ({worst}) to {max(shares.values()):.1%}")
