@@ -293,7 +293,7 @@ def test_nominal_settings() -> None:
     np.testing.assert_array_equal(nominal(settings), settings)
     swept = np.sort(rng.uniform(0, 1, 2000)).astype(float)  # no settings: nothing is moved
     np.testing.assert_array_equal(nominal(swept), swept)
-    fine = 0.3 + 1e-4 * np.arange(8.0)  # settings 0.1 mV apart cannot be told from jitter
+    fine = np.linspace(0.3, 0.3007, 8)  # settings 0.1 mV apart cannot be told from jitter
     assert len(np.unique(nominal(fine))) == 1
 
 
