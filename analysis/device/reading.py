@@ -255,6 +255,8 @@ def _said(text: TextTable, found: list[_Found], mark: str) -> list[str]:
     )
     places = {one.place for one in found}
     unused = [repr(cell) for k, cell in enumerate(text.header) if cell and k not in places]
+    if text.torn is not None:
+        said.append(f"1 row left out, torn at the end of the file (line {text.torn})")
     if unused:
         said.append(f"not used: {', '.join(unused)}")
     return said

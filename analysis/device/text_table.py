@@ -34,6 +34,8 @@ class TextTable:
         Lines above the header that say something.
     separator : str
         A value of `SEPARATORS`.
+    torn : int, optional
+        The last line, if it ends before its last cell.
     """
 
     header: tuple[str, ...]
@@ -41,6 +43,7 @@ class TextTable:
     rows: tuple[tuple[int, int, tuple[str, ...]], ...]
     preamble: tuple[str, ...]
     separator: str
+    torn: int | None = None
 
 
 def read_text_table(path: Path, recognise: Recognise) -> TextTable:
@@ -69,14 +72,17 @@ def read_text_table(path: Path, recognise: Recognise) -> TextTable:
         header = header[:-1]
     below = lines[at + 1 :]
     separator = _row_separator(separator, len(header), below)
-    rows, block = [], 0
+    rows, block, torn = [], 0, None
     for k, line in below:
-        if _plain(line) == _plain(lines[at][1]):
+        if rows and k == lines[-1][0] and len(_cells(line, separator)) < len(header):
+            torn = k
+        elif _plain(line) == _plain(lines[at][1]):
             block += 1
         elif not _COMMENT.match(line):
             rows.append((k, block, _row(line, separator, len(header), f"{path}, line {k}")))
     preamble = tuple(line.strip() for _, line in lines[:at])
-    return TextTable(tuple(header), lines[at][0], tuple(rows), preamble, SEPARATORS[separator])
+    said = SEPARATORS[separator]
+    return TextTable(tuple(header), lines[at][0], tuple(rows), preamble, said, torn)
 
 
 def _row(line: str, separator: str, n: int, at: str) -> tuple[str, ...]:

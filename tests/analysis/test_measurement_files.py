@@ -196,6 +196,13 @@ def test_a_repeated_header_or_a_time_that_falls_back_begins_a_repeat(tmp_path: P
     assert len(np.unique(data.si("trace"))) == 3
 
 
+def test_a_last_line_that_is_torn_is_left_out(tmp_path: Path) -> None:
+    content = european_spreadsheet()
+    data = read(tmp_path, content + b"\n100,0;0,9")
+    check_decay(data)
+    assert "1 row left out, torn at the end of the file (line 24)" in data.understood
+
+
 HEADER = "V (V);t (s);G (nS)\n"
 REFUSED: Mapping[str, tuple[str, str]] = {
     "thousands or decimals": (
