@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,6 +97,8 @@ class Fit:
         Of the fit: what the device file cannot carry of it.
     devices : tuple of Fit
         Of each device by itself, if there are several.
+    average : callable, optional
+        Of the fits of the devices, which gives the like of this one.
     """
 
     data: Measurements
@@ -111,6 +114,7 @@ class Fit:
     wider: Mapping[str, Wider] = field(default_factory=dict, repr=False)
     note: Callable[["Fit"], str] | None = field(default=None, repr=False)
     devices: tuple["Fit", ...] = ()
+    average: Callable[[Sequence["Fit"]], "Fit"] | None = field(default=None, repr=False)
 
     @property
     def each(self) -> tuple["Fit", ...]:
@@ -220,13 +224,11 @@ class Fit:
 
     def without(self, rows: Mask) -> "Fit":
         """The same fit without some of its rows."""
-        if not self.devices:
+        if self.average is None:
             return _solved(self, self.used & ~rows)
         ends = np.cumsum([len(fit.used) for fit in self.devices])[:-1]
         parts = zip(self.devices, np.split(rows, ends), strict=True)
-        fits = tuple(fit.without(part) for fit, part in parts)
-        used = np.concatenate([fit.used for fit in fits])
-        return replace(self, used=used, devices=fits)
+        return self.average([fit.without(part) for fit, part in parts])
 
 
 def fit_law(
@@ -338,6 +340,7 @@ def mean_device(
         errors=np.concatenate([fit.errors for fit in fits]),
         used=np.concatenate([fit.used for fit in fits]),
         devices=tuple(fits),
+        average=partial(mean_device, data, to=to, back=back),
     )
 
 

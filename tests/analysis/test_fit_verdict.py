@@ -265,6 +265,21 @@ def test_several_devices_have_the_interval_of_their_mean(tmp_path: Path) -> None
     assert "note: constants and intervals of the mean of 3 devices" in summary(fit)
 
 
+def test_an_outlier_of_one_device_leaves_the_mean(tmp_path: Path) -> None:
+    change = SIX_SIZES.copy()
+    change[9] *= 8
+    tables = pulses(SIX_V, SIX_W, change, device=SIX)
+    fit = fitted(tmp_path, tables)
+    assert "line 11 stands out of the others" in verdict(fit)
+    robust = fitted(tmp_path, tables, forms=Forms(robust=True))
+    kept = np.arange(len(SIX)) != 9
+    without = fitted(tmp_path, pulses(SIX_V[kept], SIX_W[kept], change[kept], device=SIX[kept]))
+    for name in ("pulse_conductance", "pulse_conductance_exponent"):
+        ends = [[float(e) for e in x.found[name].interval or ()] for x in (robust, without)]
+        assert ends[0] == pytest.approx(ends[1], rel=0.05)  # the weights are those found with it
+    assert "left out as outliers: line 11" in summary(robust)
+
+
 @pytest.mark.parametrize("case", ["relative", "six devices"])
 def test_intervals_cover_where_the_scatter_is_not_alike(case: str, tmp_path: Path) -> None:
     hits: dict[str, int] = {}
