@@ -72,7 +72,8 @@ def read_text_table(path: Path, recognise: Recognise) -> TextTable:
         header = header[:-1]
     below = lines[at + 1 :]
     separator = _row_separator(separator, len(header), below)
-    rows, block, torn = [], 0, None
+    rows: list[tuple[int, int, tuple[str, ...]]] = []
+    block, torn = 0, None
     for k, line in below:
         if rows and k == lines[-1][0] and len(_cells(line, separator)) < len(header):
             torn = k
