@@ -14,45 +14,37 @@ as in `mstpn.synapses.memristor`. Intervals are those of `mstpn.analysis.device.
 import math
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
 
 import numpy as np
-from brian2.units import Quantity, allunits, second
+from brian2.units import Quantity, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
 
-from mstpn.analysis.device.laws import decay_at, fit_decay, fit_power, fit_pulses
+from mstpn.analysis.device.constants import (
+    Found,
+    checked,
+    quantity_of,
+    rescaled,
+    scale_doubts,
+    with_constants,
+)
+from mstpn.analysis.device.decay_fit import decay_at, fit_decay
+from mstpn.analysis.device.forms import AS_THE_DEVICE, Forms
 from mstpn.analysis.device.least_squares import CONFIDENCE, Estimate, Fit
 from mstpn.analysis.device.measurements import Measurements, shown
-from mstpn.synapses.memristor import DeviceError, Memristor
+from mstpn.analysis.device.outliers import outliers
+from mstpn.analysis.device.power_fit import fit_power
+from mstpn.analysis.device.pulse_fit import fit_pulses
+from mstpn.analysis.device.verdict import Verdict, judge
+from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.sourced import Constant, DataError
 
-__all__ = ["UNITS", "DeviceFit", "Found", "fit_device"]
-
-UNITS = {f.name: f.metadata["unit"] for f in fields(Memristor) if "unit" in f.metadata}
-"""Brian2's name of each constant's unit, or "1"."""
+__all__ = ["DeviceFit", "fit_device"]
 
 Array = NDArray[np.float64]
-
-
-class Found(NamedTuple):
-    """A constant that replaces one of the base device.
-
-    Parameters
-    ----------
-    value : Quantity or float
-    interval : tuple of Quantity or float, optional
-        Absent where a value was set by the experimenter or restated.
-    constant : Constant
-        Provenance and source.
-    """
-
-    value: Any
-    interval: tuple[Any, Any] | None
-    constant: Constant
 
 
 @dataclass(frozen=True)
@@ -77,6 +69,21 @@ class DeviceFit:
     fits: tuple[Fit, ...]
     decays: tuple[tuple[float, Estimate], ...]
 
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Whether each of the fits can be trusted."""
+        return tuple(map(judge, self.fits))
+
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the device should not be trusted; empty if it can be."""
+        of_fits = (
+            f"{fit.data.path.name}, {fit.data.headers[fit.quantity]!r}: {doubt}"
+            for fit, verdict in zip(self.fits, self.verdicts, strict=True)
+            for doubt in verdict.doubts
+        )
+        return (*of_fits, *scale_doubts(self.device, self.fits))
+
     @property
     def kept(self) -> tuple[str, ...]:
         """Constants that are the base device's."""
@@ -90,6 +97,8 @@ def fit_device(
     decay: Measurements | None = None,
     power: Measurements | None = None,
     decay_duration: Quantity | None = None,
+    forms: Forms = AS_THE_DEVICE,
+    rescale: bool = False,
 ) -> DeviceFit:
     """Fit what was measured; the base device says the rest.
 
@@ -105,6 +114,10 @@ def fit_device(
     decay_duration : Quantity, second, optional
         That Lambda shall refer to, and at which it shall be a sigmoid of the voltage; the base's if
         absent.
+    forms : Forms, optional
+        Laws that hold the device's own, and a loss that outliers do not pull.
+    rescale : bool
+        Take the base's conductances in proportion to the pulses that were measured.
 
     Raises
     ------
@@ -122,24 +135,27 @@ def fit_device(
     found: dict[str, Found] = {}
     fits: list[Fit] = []
     decays: list[tuple[float, Estimate]] = []
+    if rescale:
+        found = rescaled(device, pulses, forms)
+        device = with_constants(device, found)
     if pulses is not None:
         found |= _pulse_range(pulses, device)
     if decay is not None:
-        fit, decays = fit_decay(decay, float(duration))
-        fits.append(fit)
-        found |= _decay_constants(fit, device, float(duration))
+        fit, decays = fit_decay(decay, float(duration), forms)
+        fits.append(_robust(fit, forms))
+        found |= _decay_constants(fits[-1], device, float(duration))
     found |= _restated(device, found)
     if power is not None:
-        fits.append(fit_power(power))
-        found |= _power_constants(fits[-1], _with(device, found))
-    if pulses is not None:
-        for quantity in ("dG", "dF", "energy"):
-            if quantity in pulses:
-                fits.append(fit_pulses(pulses, quantity, *_reference(device, found)))
-                found |= _pulse_constants(fits[-1], device, found)
-    device = _checked(_with(device, found))
+        fits.append(_robust(fit_power(power), forms))
+        found |= _power_constants(fits[-1], with_constants(device, found))
+    for quantity in ("dG", "dF", "energy"):
+        if pulses is not None and quantity in pulses:
+            reference = _reference(device, found)
+            fits.append(_robust(fit_pulses(pulses, quantity, *reference, forms), forms))
+            found |= _pulse_constants(fits[-1], device, found)
+    device = checked(with_constants(device, found), pulses)
     found = {name: found[name] for name in device.constants if name in found}
-    fits.sort(key=lambda fit: fit.data is not pulses)
+    fits.sort(key=lambda fit: fit.names[0] != "voltage")
     return DeviceFit(base, device, found, tuple(fits), tuple(decays))
 
 
@@ -151,13 +167,17 @@ def _check_duration(duration: Quantity, decay: Measurements | None) -> None:
         raise DataError("decay_duration is chosen with measurements of the decay: none are given")
 
 
+def _robust(fit: Fit, forms: Forms) -> Fit:
+    return fit.without(outliers(fit)) if forms.robust else fit
+
+
 def _pulse_range(data: Measurements, device: Memristor) -> dict[str, Found]:
     """The smallest and largest amplitude, and a reference width that was measured."""
     amplitude, width = np.abs(data.si("voltage")), data.si("width")
     if not amplitude.min() < amplitude.max():
         raise DataError(
             f"{data.at('voltage')}: amplitudes must differ to determine the exponents, "
-            f"got {_quantity('pulse_voltage', amplitude.max())} only"
+            f"got {quantity_of('pulse_voltage', amplitude.max())} only"
         )
     found = {
         **_set("pulse_voltage_min", amplitude.min(), data, "smallest amplitude measured"),
@@ -172,7 +192,7 @@ def _pulse_range(data: Measurements, device: Memristor) -> dict[str, Found]:
 
 def _restated(device: Memristor, found: Mapping[str, Found]) -> dict[str, Found]:
     """The base device's own laws at references that are no longer the base's."""
-    new = _with(device, found)
+    new = with_constants(device, found)
     v = float(new.pulse_voltage / device.pulse_voltage)
     w = float(new.pulse_width / device.pulse_width)
     factors = {
@@ -199,12 +219,13 @@ _REFERENCES = {
 
 def _reference(device: Memristor, found: Mapping[str, Found]) -> tuple[float, float]:
     """Voltage and width of the reference pulse."""
-    new = _with(device, found)
+    new = with_constants(device, found)
     return float(new.pulse_voltage), float(new.pulse_width)
 
 
 def _pulse_constants(fit: Fit, device: Memristor, found: Mapping[str, Found]) -> dict[str, Found]:
-    size, exponent = fit.estimate(lambda p: fit.scale * p[0]), fit.estimate(lambda p: p[1])
+    size = fit.estimate(lambda p: fit.scale * p[0], positive=True)
+    exponent = fit.estimate(operator.itemgetter(1), positive=True)
     what, provenance = "reference pulse", "measured"
     if fit.quantity == "dF":
         kappa, provenance, origin = _kappa(device, found)
@@ -212,7 +233,9 @@ def _pulse_constants(fit: Fit, device: Memristor, found: Mapping[str, Found]) ->
     name = "pulse_energy" if fit.quantity == "energy" else "pulse_conductance"
     return {
         **_estimated(name, size, fit, what, provenance=provenance),
-        **_estimated(f"{name}_exponent", exponent, fit, "power of the amplitude"),
+        **_estimated(
+            f"{name}_exponent", exponent, fit, "power of the amplitude", provenance=_form(fit)
+        ),
     }
 
 
@@ -229,7 +252,7 @@ def _kappa(device: Memristor, found: Mapping[str, Found]) -> tuple[Estimate, str
 def _decay_constants(fit: Fit, device: Memristor, duration: float) -> dict[str, Found]:
     data = fit.data
     low, high = float(fit.variables[1].min()), float(fit.variables[1].max())
-    slope = fit.estimate(lambda p: (high - low) / (p[1] - p[0]))
+    slope = fit.estimate(lambda p: (high - low) / (p[1] - p[0]), positive=True)
     half = fit.estimate(lambda p: (low * p[1] - high * p[0]) / (p[1] - p[0]))
     asked = duration != float(device.decay_duration)
     lowest, highest = (fit.estimate(operator.itemgetter(k)).map(decay_at) for k in (0, 1))
@@ -242,8 +265,8 @@ def _decay_constants(fit: Fit, device: Memristor, duration: float) -> dict[str, 
         **(
             _set("decay_duration", duration, data, "chosen: what Lambda refers to") if asked else {}
         ),
-        **_estimated("decay_half_voltage", half, fit, what, positive=False),
-        **_estimated("decay_slope_voltage", slope, fit, what),
+        **_estimated("decay_half_voltage", half, fit, what, provenance=_form(fit), positive=False),
+        **_estimated("decay_slope_voltage", slope, fit, what, provenance=_form(fit)),
     }
 
 
@@ -256,25 +279,31 @@ def _power_constants(fit: Fit, device: Memristor) -> dict[str, Found]:
     top = float(device.bias_voltage_max)
     if fit.names[0] == "conductance":
         there = np.array([[float(device.offset_conductance)], [top]])
-        power = fit.estimate(lambda p: fit.scale * fit.model(there, *p)[0])
+        power = fit.estimate(lambda p: fit.scale * fit.model(there, *p)[0], positive=True)
         offset = f"{shown(device.offset_conductance)}, the base's at S = 0"
         what = f"at bias_voltage_max and {offset} ({device.constants['bias_power'].provenance})"
         return _estimated("bias_power", power, fit, what, provenance="derived")
     zero, one = (np.array([[s], [top]]) for s in (0.0, 1.0))
-    power = fit.estimate(lambda p: fit.scale * fit.model(zero, *p)[0])
+    power = fit.estimate(lambda p: fit.scale * fit.model(zero, *p)[0], positive=True)
     kappa = fit.estimate(
-        lambda p: fit.scale * (fit.model(one, *p) - fit.model(zero, *p))[0] / top**2
+        lambda p: fit.scale * (fit.model(one, *p) - fit.model(zero, *p))[0] / top**2, positive=True
     )
+    what = "slope of power in S, over V_bias^2"
     return {
         **_estimated("bias_power", power, fit, "at S = 0 and bias_voltage_max"),
-        **_estimated("weight_conductance", kappa, fit, "slope of power in S, over V_bias^2"),
+        **_estimated("weight_conductance", kappa, fit, what, provenance=_form(fit)),
     }
+
+
+def _form(fit: Fit) -> str:
+    """What a constant is that rests on the form of the law."""
+    return "measured" if fit.tests_its_form else "derived"
 
 
 def _set(name: str, value: float, data: Measurements, what: str) -> dict[str, Found]:
     """A constant that the experimenter set."""
     constant = Constant("measured", f"{data.path.name}: {what}")
-    return {name: Found(_quantity(name, value), None, constant)}
+    return {name: Found(quantity_of(name, value), None, constant)}
 
 
 def _estimated(
@@ -287,40 +316,10 @@ def _estimated(
     positive: bool = True,
 ) -> dict[str, Found]:
     """A constant that was fitted; one that must be positive is known only if 0 is excluded."""
-    value, low, high = (_quantity(name, end) for end in estimate)
+    value, low, high = (quantity_of(name, end) for end in estimate)
     interval = f"{100 * CONFIDENCE:g} % confidence interval {shown(low, high)}"
     if positive and not estimate.low > 0:
         raise DataError(f"{fit.data.path}: {name} must be above 0, got a {interval}")
-    source = f"{interval}; {fit.data.path.name}, {len(fit.measured)} rows: {what}"
+    rows = f"{fit.used.sum()} rows" + (f" of {len(fit.devices)} devices" if fit.devices else "")
+    source = f"{interval}; {fit.data.path.name}, {rows}: {what}"
     return {name: Found(value, (low, high), Constant(provenance, source))}
-
-
-def _quantity(name: str, value: float) -> Any:
-    """A bare number in SI units with the unit of a constant."""
-    unit = UNITS[name]
-    return float(value) if unit == "1" else Quantity(value, dim=getattr(allunits, unit).dim)
-
-
-def _with(device: Memristor, found: Mapping[str, Found]) -> Memristor:
-    """The base device with constants replaced."""
-    constants = dict(device.constants) | {name: new.constant for name, new in found.items()}
-    values = {name: new.value for name, new in found.items()}
-    try:
-        return replace(device, **values, constants=MappingProxyType(constants))
-    except DeviceError as error:
-        raise DeviceError(f"no device can have the constants together: {error}") from error
-
-
-def _checked(device: Memristor) -> Memristor:
-    """The device, if it reaches W = 0."""
-    low, offset, high = (
-        getattr(device, name)
-        for name in ("conductance_min", "offset_conductance", "conductance_max")
-    )
-    if not low <= offset <= high:
-        raise DeviceError(
-            "no device can have the constants together: bias_power / bias_voltage_max^2 = "
-            f"{shown(offset)}, the conductance at W = 0, lies outside [conductance_min, "
-            f"conductance_max], {shown(low, high)}"
-        )
-    return device

@@ -1,5 +1,6 @@
 """Measurements of a device beside the laws fitted to them, with residuals."""
 
+import textwrap
 from typing import Any
 
 import matplotlib
@@ -13,6 +14,7 @@ from mstpn.analysis.device.fit import DeviceFit
 from mstpn.analysis.device.fit_report import quality
 from mstpn.analysis.device.least_squares import Fit
 from mstpn.analysis.device.measurements import shown
+from mstpn.analysis.device.verdict import Verdict
 from mstpn.analysis.pictures.style import COLOUR, GREY, styled
 
 __all__ = ["fit_figure"]
@@ -31,6 +33,7 @@ LABELS = {
 }
 _MOST_LABELS = 7
 _MARKER = 4
+_TITLE_WIDTH, _TITLE_LINES = 58, 4
 
 Array = NDArray[np.float64]
 
@@ -65,8 +68,8 @@ def fit_figure(fit: DeviceFit) -> Figure:
     n_rows = -(-n // n_columns)
     figure = Figure(figsize=(3.9 * n_columns, 4.2 * n_rows))
     cells = iter(np.ravel(figure.subfigures(n_rows, n_columns, squeeze=False)))
-    for one in fit.fits:
-        _draw_fit(next(cells), one)
+    for one, said in zip(fit.fits, fit.verdicts, strict=True):
+        _draw_fit(next(cells), one, said)
         if one.quantity == "conductance":
             _draw_sigmoid(next(cells), fit)
     return figure
@@ -78,7 +81,7 @@ def _pair(cell: SubFigure) -> tuple[Axes, Axes]:
     return upper, lower
 
 
-def _draw_fit(cell: SubFigure, fit: Fit) -> None:
+def _draw_fit(cell: SubFigure, fit: Fit, said: Verdict) -> None:
     upper, lower = _pair(cell)
     x, y = fit.variables[0], fit.measured
     across = _Scale(fit, fit.names[0], x)
@@ -90,8 +93,10 @@ def _draw_fit(cell: SubFigure, fit: Fit) -> None:
     for k, (value, colour) in enumerate(zip(values, colours, strict=True)):
         rows = fit.variables[1] == value
         label = f"{group(value):.4g} {group.symbol}" if k in labelled else None
-        for axes, height in ((upper, y), (lower, fit.residuals)):
-            axes.plot(across(x[rows]), up(height[rows]), ".", color=colour, ms=_MARKER, label=label)
+        for axes, height, drawn in ((upper, y, rows), (lower, fit.residuals, rows & fit.used)):
+            axes.plot(
+                across(x[drawn]), up(height[drawn]), ".", color=colour, ms=_MARKER, label=label
+            )
         for curve in np.unique(fit.variables[1:, rows], axis=1).T:
             over, law = _curve(fit, curve, x[rows])
             upper.plot(across(over), up(law), color=colour, linewidth=0.9)
@@ -101,7 +106,8 @@ def _draw_fit(cell: SubFigure, fit: Fit) -> None:
         upper.set_yscale("log")
     upper.set(ylabel=up.label)
     lower.set(xlabel=across.label, ylabel=f"residual ({up.symbol})" if up.symbol else "residual")
-    upper.set_title(f"{fit.data.path.name}: {quality(fit)}", loc="left", fontsize=9)
+    _mark_left_out(fit, upper, across(x), up(y))
+    _entitle(upper, fit, said)
     upper.legend(
         title=LABELS[fit.names[1]],
         fontsize=8,
@@ -109,6 +115,22 @@ def _draw_fit(cell: SubFigure, fit: Fit) -> None:
         loc="upper left",
         bbox_to_anchor=(1, 1),
     )
+
+
+def _mark_left_out(fit: Fit, axes: Axes, x: Array, y: Array) -> None:
+    if not fit.used.all():
+        out = ~fit.used
+        axes.plot(x[out], y[out], "x", color=COLOUR["pulse"], ms=_MARKER, label="left out")
+
+
+def _entitle(axes: Axes, fit: Fit, said: Verdict) -> None:
+    """File and quality, and below whether to trust it."""
+    words = textwrap.wrap(str(said), _TITLE_WIDTH, break_on_hyphens=False)
+    if len(words) > _TITLE_LINES:
+        words = [*words[: _TITLE_LINES - 1], f"{words[_TITLE_LINES - 1]} ..."]
+    title = "\n".join([f"{fit.data.path.name}: {quality(fit)}", *words])
+    colour = "black" if said.trusted else COLOUR["pulse"]
+    axes.set_title(title, loc="left", fontsize=8, color=colour)
 
 
 def _curve(fit: Fit, others: Array, x: Array) -> tuple[Array, Array]:

@@ -3,12 +3,15 @@
 import json
 from typing import Any
 
-from mstpn.analysis.device.fit import UNITS, DeviceFit, Found
+from mstpn.analysis.device.constants import UNITS, Found
+from mstpn.analysis.device.fit import DeviceFit
+from mstpn.analysis.device.headings import units
 from mstpn.analysis.device.least_squares import CONFIDENCE, Fit
-from mstpn.analysis.device.measurements import shown, units
+from mstpn.analysis.device.measurements import shown
+from mstpn.analysis.device.verdict import Verdict
 from mstpn.synapses.support.sourced import read_table
 
-__all__ = ["device_toml", "numbers", "quality", "summary"]
+__all__ = ["device_toml", "numbers", "quality", "summary", "verdict"]
 
 
 def device_toml(fit: DeviceFit, name: str) -> str:
@@ -21,10 +24,11 @@ def device_toml(fit: DeviceFit, name: str) -> str:
     name : str
         Of the device.
     """
+    doubts = "".join(f"# DO NOT TRUST IT: {_text(doubt)[1:-1]}.\n" for doubt in fit.doubts)
     tables = [
         f"# Constants marked `measured` were fitted, the others are those of {fit.base.name}.\n"
-        "# What each of them means: synapses/srtio3.toml.\n\n"
-        f"name = {_text(name)}\n"
+        "# What each of them means: synapses/srtio3.toml.\n"
+        f"{doubts}\nname = {_text(name)}\n"
     ]
     for field, entry in read_table(fit.base).items():
         if field == "name":
@@ -33,6 +37,8 @@ def device_toml(fit: DeviceFit, name: str) -> str:
             found = fit.found[field]
             value = float(found.value / units(UNITS[field])[entry["unit"]])
             entry |= {"value": value, **vars(found.constant)}
+            if fit.doubts and found.interval is not None:
+                entry["source"] += "; doubtful, see the head of the file"
         tables.append(
             f"[{field}]\nvalue = {entry['value']!r}\n"
             + "".join(f"{key} = {_text(entry[key])}\n" for key in ("unit", "provenance", "source"))
@@ -46,23 +52,39 @@ def _text(value: str) -> str:
 
 
 def summary(fit: DeviceFit) -> str:
-    """For a person: what was found, how well it fits, what was kept."""
+    """For a person: what was read, what was found, how well it fits, what was kept."""
     width = max(map(len, fit.found))
     lines = [
         f"{name:{width}}  {shown(value):>10}  {constant.provenance}: {constant.source}"
         for name, (value, _, constant) in fit.found.items()
     ]
     kept = (f"{name} ({fit.device.constants[name].provenance})" for name in fit.kept)
-    return "\n".join(
-        [*lines, "", *map(_judged, fit.fits), "", f"kept from {fit.base}: {', '.join(kept)}"]
-    )
+    judged = map(_judged, fit.fits, fit.verdicts)
+    kept_line = f"kept from {fit.base}: {', '.join(kept)}"
+    return "\n".join([*_understood(fit), "", *lines, "", *judged, "", kept_line])
 
 
-def _judged(fit: Fit) -> str:
-    return (
-        f"{fit.data.path}: {fit.data.headers[fit.quantity]!r} of {len(fit.measured)} rows "
-        f"by {len(fit.parameters)} parameters, {quality(fit)}"
+def verdict(fit: DeviceFit) -> str:
+    """Whether to trust it, in one sentence."""
+    if not fit.doubts:
+        return "trust it: no test of the fits objects"
+    return f"DO NOT TRUST IT, because {'; '.join(fit.doubts)}"
+
+
+def _understood(fit: DeviceFit) -> list[str]:
+    """One paragraph a file."""
+    files = {str(f.data.path): f.data for f in fit.fits}
+    return [
+        f"{path}: {len(data)} rows; {'; '.join(data.understood)}." for path, data in files.items()
+    ]
+
+
+def _judged(fit: Fit, said: Verdict) -> str:
+    line = (
+        f"{fit.data.path}: {fit.data.headers[fit.quantity]!r} of {fit.used.sum()} rows "
+        f"by {fit.n_parameters} parameters, {quality(fit)}: {said}"
     )
+    return "\n".join([line, *(f"    note: {note}" for note in said.notes)])
 
 
 def quality(fit: Fit) -> str:
@@ -91,17 +113,24 @@ def numbers(fit: DeviceFit) -> dict[str, Any]:
         {
             "file": str(f.data.path),
             "column": f.data.headers[f.quantity],
-            "rows": len(f.measured),
+            "rows": int(f.used.sum()),
             "degrees_of_freedom": f.dof,
             "r_squared": f.r_squared,
             "reduced_chi_squared": f.reduced_chi_squared,
+            "devices": len(f.each),
+            "trusted": said.trusted,
+            "doubts": list(said.doubts),
+            "notes": list(said.notes),
         }
-        for f in fit.fits
+        for f, said in zip(fit.fits, fit.verdicts, strict=True)
     ]
     return {
         "base": str(fit.base),
         "confidence": CONFIDENCE,
         "decay_duration_s": float(fit.device.decay_duration),
+        "trusted": not fit.doubts,
+        "doubts": list(fit.doubts),
+        "understood": {str(f.data.path): list(f.data.understood) for f in fit.fits},
         "constants": constants,
         "fits": fits,
     }
