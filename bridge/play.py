@@ -152,12 +152,6 @@ class Game:
         self._saturation = Saturation(agent.network)
         self._step_time = StepTime(agent.network)
         self._equal, self._difference = np.zeros((), np.int64), np.zeros(())
-        self._counted = {
-            "equal": self._equal,
-            "difference": self._difference,
-            "saturation": self._saturation.counts,
-            "step_time": self._step_time.totals,
-        }
         self._started = time.perf_counter()
 
     def frames(self) -> Iterator[Frame]:
@@ -238,12 +232,20 @@ class Game:
         if not np.array_equal(self._observation, own["observation"]):
             raise StateError("observation differs: the emulator is another one")
         self.decisions = len(actions)
-        for name, counted in self._counted.items():
+        for name, counted in self._counted().items():
             counted[...] = own[name]
         self._started = time.perf_counter() - float(own["wall_second"])
 
+    def _counted(self) -> dict[str, NDArray[Any]]:
+        return {
+            "equal": self._equal,
+            "difference": self._difference,
+            "saturation": self._saturation.counts,
+            "step_time": self._step_time.totals,
+        }
+
     def _own(self) -> dict[str, NDArray[Any]]:
-        return {name: counted.copy() for name, counted in self._counted.items()} | {
+        return {name: counted.copy() for name, counted in self._counted().items()} | {
             "observation": self._observation.copy(),
             "wall_second": np.array(time.perf_counter() - self._started),
         }

@@ -1,18 +1,21 @@
-"""The conv front-end in NumPy, for play: only what a frame changes is computed anew.
+"""The conv front-end for play, in Cython or NumPy: only what a frame changes is computed anew.
 
 Two convolutions with ReLU on one 84 x 84 grey frame, flattened to 2592 features. From decision to
 decision a few hundred pixels of a game change, and with them a few outputs of the convolutions.
-Each output is a product of its own of one patch and the kernels, always of the same shape, so it
-is the same to the last bit whichever outputs are computed beside it: features do not depend on
-the frames before. `mstpn.network.twin.agent.FrontEnd` is the same in torch, for training.
+Each output is a sum of its own in one order (in NumPy, one product of the same shape), so it is
+the same to the last bit whichever outputs are computed beside it: features do not depend on the
+frames before. `mstpn.network.twin.agent.FrontEnd` is the same in torch, for training.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from mstpn.synapses.support.brian_target import compiles, extension
 
 __all__ = ["CONVOLUTIONS", "FRAME_SIZE", "N_FEATURES", "WHITE", "Convolution", "FrontEnd"]
 
@@ -47,6 +50,9 @@ def _n_features() -> int:
 N_FEATURES = _n_features()
 
 
+_SOURCE = Path(__file__).with_suffix(".pyx")
+
+
 class FrontEnd:
     """Features of one frame after the other, in float64.
 
@@ -54,17 +60,32 @@ class FrontEnd:
     ----------
     tensors : mapping of str to ndarray
         With `front_end.conv1.weight` and so on, as a checkpoint has them.
+    compiled : bool, optional
+        Whether it is compiled; if absent, where Brian2's code is.
     """
 
-    def __init__(self, tensors: Mapping[str, NDArray[np.floating[Any]]]) -> None:
-        self._frame = np.zeros((FRAME_SIZE, FRAME_SIZE, 1), np.uint8)
+    def __init__(
+        self, tensors: Mapping[str, NDArray[np.floating[Any]]], compiled: bool | None = None
+    ) -> None:
+        # unlike any frame and its outputs: the first frame changes everything
+        image = np.full((FRAME_SIZE, FRAME_SIZE, 1), np.nan)
         self._layers: list[_Layer] = []
-        image: NDArray[Any] = self._frame
         for k, (convolution, unit) in enumerate(zip(CONVOLUTIONS, (WHITE, 1.0), strict=True), 1):
-            weight, bias = (tensors[f"front_end.conv{k}.{name}"] for name in ("weight", "bias"))
-            self._layers.append(_Layer(convolution, image, weight / np.float64(unit), bias))
-            self._layers[-1].update(np.ones(image.shape[:2], bool))  # of a black frame
-            image = self._layers[-1].output
+            weight, bias = (
+                tensors[f"front_end.conv{k}.{name}"].astype(np.float64)
+                for name in ("weight", "bias")
+            )
+            by_pixel = (weight / unit).transpose(2, 3, 1, 0).reshape(-1, convolution.n_out).copy()
+            n = convolution.n_positions(len(image))
+            output = np.full((n, n, convolution.n_out), np.nan)
+            self._layers.append(_Layer(image, by_pixel, bias, convolution.stride, output))
+            image = output
+        self._see = None
+        if compiles() if compiled is None else compiled:
+            self._see = extension(_SOURCE.read_text()).see
+            sides = [len(layer.image) // layer.stride for layer in self._layers]
+            self._blocks = [np.zeros((n, n), np.uint8) for n in sides]
+            self._total = np.zeros(max(convolution.n_out for convolution in CONVOLUTIONS))
 
     def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Features in [0, inf), (2592,).
@@ -73,43 +94,39 @@ class FrontEnd:
         ----------
         frame : ndarray of uint8, (84, 84)
         """
-        changed = frame != self._frame[..., 0]
-        self._frame[..., 0] = frame
-        for layer in self._layers:
-            changed = layer.update(changed)
-        return self._layers[-1].output.transpose(2, 0, 1).ravel()
+        first, last = self._layers
+        if self._see is not None:
+            self._see(frame, *first, *last[1:], self._total, *self._blocks)
+        else:
+            changed = frame != first.image[..., 0]
+            first.image[..., 0] = frame
+            _convolve(_convolve(changed, first), last)
+        return last.output.transpose(2, 0, 1).ravel()
 
 
-class _Layer:
-    """A convolution with ReLU on an image (n, n, n_in) that others change."""
+class _Layer(NamedTuple):
+    """A convolution with ReLU: image (n, n, n_in), weight (pixels of a patch, n_out)."""
 
-    def __init__(
-        self,
-        convolution: Convolution,
-        image: NDArray[Any],
-        weight: NDArray[np.float64],
-        bias: NDArray[np.floating[Any]],
-    ) -> None:
-        size, self._stride = convolution.size, convolution.stride
-        windows = sliding_window_view(image, (size, size, convolution.n_in))[:, :, 0]
-        # (row, column, row in the patch, column in the patch, channel)
-        self._patches = windows[:: self._stride, :: self._stride]
-        self._weight = weight.transpose(2, 3, 1, 0).reshape(-1, convolution.n_out).copy()
-        self._bias = bias.astype(np.float64)
-        n = convolution.n_positions(len(image))
-        self.output = np.zeros((n, n, convolution.n_out))
+    image: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    stride: int
+    output: NDArray[np.float64]
 
-    def update(self, changed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Compute anew what the changed pixels enter, and return what changed by that."""
-        n = len(changed) // self._stride
-        # a word holds the pixels of one row of a block, and a kernel covers 2 x 2 blocks
-        words = changed.view(f"u{self._stride}").reshape(n, self._stride, n)
-        block = np.logical_or.reduce(words, axis=1)
-        rows = block[:-1] | block[1:]
-        at = np.nonzero(rows[:, :-1] | rows[:, 1:])
-        patches = self._patches[at].reshape(len(at[0]), 1, len(self._weight)).astype(np.float64)
-        output = np.maximum((patches @ self._weight)[:, 0] + self._bias, 0)
-        moved = np.zeros(self.output.shape[:2], bool)
-        moved[at] = (output != self.output[at]).any(axis=1)
-        self.output[at] = output
-        return moved
+
+def _convolve(changed: NDArray[np.bool_], layer: _Layer) -> NDArray[np.bool_]:
+    """Compute anew what the changed pixels enter, and return what changed by that."""
+    image, weight, bias, stride, output = layer
+    n, size = len(image) // stride, 2 * stride
+    # a word holds the pixels of one row of a block, and a kernel covers 2 x 2 blocks
+    words = changed.view(f"u{stride}").reshape(n, stride, n)
+    block = np.logical_or.reduce(words, axis=1)
+    rows = block[:-1] | block[1:]
+    at = np.nonzero(rows[:, :-1] | rows[:, 1:])
+    windows = sliding_window_view(image, (size, size, image.shape[2]))[::stride, ::stride, 0]
+    patches = windows[at].reshape(len(at[0]), 1, len(weight))
+    found = np.maximum((patches @ weight)[:, 0] + bias, 0)
+    moved = np.zeros(output.shape[:2], bool)
+    moved[at] = (found != output[at]).any(axis=1)
+    output[at] = found
+    return moved

@@ -43,6 +43,7 @@ class Saturation:
         if limits:
             self._window = (limits.total_min, limits.total_max)
         self._gamma = np.abs(network.of_synapses("Gamma"))
+        self._total = np.empty(self._gamma.size)
         self.counts = np.zeros((3, 2), dtype=np.int64)
 
     def observe(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
@@ -57,11 +58,13 @@ class Saturation:
         self.counts[1] += (size > self._largest).sum(), size.size
         low, high = self._window
         variables = self._network.synapses.variables
-        parts = [variables[name].get_value() for name in ("W", "F", "F_slow") if name in variables]
-        total = np.sum(parts, axis=0)
+        total = np.add(variables["W"].get_value(), variables["F"].get_value(), out=self._total)
+        if "F_slow" in variables:
+            total += variables["F_slow"].get_value()
         limited = self._network.parameters.limits is not None
-        outside = (total <= low) | (total >= high) if limited else (total < low) | (total > high)
-        self.counts[2] += outside.sum(), total.size
+        below, above = (np.less_equal, np.greater_equal) if limited else (np.less, np.greater)
+        outside = np.count_nonzero(below(total, low)) + np.count_nonzero(above(total, high))
+        self.counts[2] += outside, total.size
 
     def shares(self) -> dict[str, float]:
         """Shares so far.

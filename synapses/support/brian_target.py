@@ -6,13 +6,15 @@ import tempfile
 from atexit import register
 from collections.abc import Callable
 from textwrap import shorten
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from brian2 import prefs
+from brian2.codegen.cpp_prefs import get_compiler_and_args
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
+from brian2.codegen.runtime.cython_rt.extension_manager import cython_extension_manager
 from brian2.utils.logger import catch_logs
 
-__all__ = ["Prepared", "Target", "compiled", "use_target"]
+__all__ = ["Prepared", "Target", "compiled", "compiles", "extension", "use_target"]
 
 Target = Literal["auto", "cython", "numpy"]
 
@@ -90,6 +92,26 @@ def compiled(target: Target, make: Callable[[], T]) -> T:
     _say_numpy(reason)
     prefs.codegen.target = "numpy"
     return _prepared(make)
+
+
+def compiles() -> bool:
+    """Whether Brian2 compiles by Cython what is made now."""
+    target = prefs.codegen.target
+    return target == "cython" or (target == "auto" and _compiles())
+
+
+def extension(code: str) -> Any:
+    """A module in Cython, compiled as Brian2 compiles its own and kept in its cache."""
+    compiler, flags = get_compiler_and_args()
+    return cython_extension_manager.create_extension(
+        code,
+        compiler=compiler,
+        extra_compile_args=flags,
+        **{name: prefs[f"codegen.cpp.{name}"] for name in _LIKEWISE},
+    )
+
+
+_LIKEWISE = ("extra_link_args", "include_dirs", "library_dirs", "runtime_library_dirs")
 
 
 def _prepared(make: Callable[[], T]) -> T:

@@ -1,5 +1,7 @@
 """The front-end of play against torch's, and features that know nothing of earlier frames."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -20,8 +22,10 @@ def twin() -> agent.FrontEnd:
     return front_end
 
 
-def front_end(twin: agent.FrontEnd) -> FrontEnd:
-    return FrontEnd({f"front_end.{k}": v.numpy() for k, v in twin.state_dict().items()})
+@pytest.fixture(params=[True, False], ids=["compiled", "numpy"])
+def make(request: pytest.FixtureRequest, twin: agent.FrontEnd) -> Callable[[], FrontEnd]:
+    tensors = {f"front_end.{k}": v.numpy() for k, v in twin.state_dict().items()}
+    return lambda: FrontEnd(tensors, compiled=request.param)
 
 
 def frames() -> list[Frame]:
@@ -39,8 +43,8 @@ def frames() -> list[Frame]:
     return [*found, full, full, np.zeros_like(full)]
 
 
-def test_features_are_those_of_torch(twin: agent.FrontEnd) -> None:
-    mine = front_end(twin)
+def test_features_are_those_of_torch(make: Callable[[], FrontEnd], twin: agent.FrontEnd) -> None:
+    mine = make()
     for frame in frames():
         with torch.inference_mode():
             expected = twin(torch.from_numpy(frame)[None])[0].numpy()
@@ -48,14 +52,14 @@ def test_features_are_those_of_torch(twin: agent.FrontEnd) -> None:
         np.testing.assert_allclose(mine(frame), expected, rtol=0, atol=1e-13)
 
 
-def test_features_do_not_depend_on_the_frames_before(twin: agent.FrontEnd) -> None:
-    mine = front_end(twin)
+def test_features_do_not_depend_on_the_frames_before(make: Callable[[], FrontEnd]) -> None:
+    mine = make()
     for frame in frames():
-        np.testing.assert_array_equal(mine(frame), front_end(twin)(frame))
+        np.testing.assert_array_equal(mine(frame), make()(frame))
 
 
-def test_features_are_a_copy(twin: agent.FrontEnd) -> None:
-    mine = front_end(twin)
+def test_features_are_a_copy(make: Callable[[], FrontEnd]) -> None:
+    mine = make()
     first = mine(frames()[3])
     kept = first.copy()
     mine(frames()[40])
