@@ -48,8 +48,6 @@ def _n_features() -> int:
 
 
 N_FEATURES = _n_features()
-
-
 _SOURCE = Path(__file__).with_suffix(".pyx")
 
 
@@ -93,10 +91,19 @@ class FrontEnd:
         Parameters
         ----------
         frame : ndarray of uint8, (84, 84)
+
+        Raises
+        ------
+        ValueError
+            If it is anything else.
         """
+        if (frame.shape, frame.dtype) != ((FRAME_SIZE, FRAME_SIZE), np.uint8):
+            raise ValueError(
+                f"frame must be uint8 of shape (84, 84), got {frame.dtype} of {frame.shape}"
+            )
         first, last = self._layers
         if self._see is not None:
-            self._see(frame, *first, *last[1:], self._total, *self._blocks)
+            self._see(np.ascontiguousarray(frame), *first, *last[1:], self._total, *self._blocks)
         else:
             changed = frame != first.image[..., 0]
             first.image[..., 0] = frame

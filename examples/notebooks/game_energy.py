@@ -49,7 +49,7 @@ target = use_target("numpy")  # for some seconds of a game not worth a compiler'
 # %% [markdown]
 # ## Play
 #
-# The agent is a conv front-end in torch, 169,984 memristors onto 64 units in Brian2, and a linear
+# The agent is a conv front-end, 169,984 memristors onto 64 units in Brian2, and a linear
 # head. A `Recorder` keeps the presynaptic vector $z$ and the output $h$ of every frame, from
 # which all energies follow.
 

@@ -1,6 +1,7 @@
 """The front-end of play against torch's, and features that know nothing of earlier frames."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,3 +65,14 @@ def test_features_are_a_copy(make: Callable[[], FrontEnd]) -> None:
     kept = first.copy()
     mine(frames()[40])
     np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("frame", [np.zeros((85, 84), np.uint8), np.zeros((84, 84))])
+def test_other_frames_are_refused(make: Callable[[], FrontEnd], frame: NDArray[Any]) -> None:
+    with pytest.raises(ValueError, match=r"frame must be uint8 of shape \(84, 84\), got"):
+        make()(frame)
+
+
+def test_a_frame_may_be_a_view(make: Callable[[], FrontEnd]) -> None:
+    frame = frames()[40]
+    np.testing.assert_array_equal(make()(frame.T.copy().T), make()(frame))
