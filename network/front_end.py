@@ -97,7 +97,7 @@ class FrontEnd:
         ValueError
             If it is anything else.
         """
-        if (frame.shape, frame.dtype) != ((FRAME_SIZE, FRAME_SIZE), np.uint8):
+        if frame.shape != (FRAME_SIZE, FRAME_SIZE) or frame.dtype != np.uint8:
             raise ValueError(
                 f"frame must be uint8 of shape (84, 84), got {frame.dtype} of {frame.shape}"
             )
