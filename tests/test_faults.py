@@ -13,6 +13,7 @@ import fuzz
 import numpy as np
 import pytest
 import torch
+from brian2 import prefs
 from brian2.units import ms
 
 from mstpn.analysis.energy.ledger import ledger, load_recording, save
@@ -22,6 +23,7 @@ from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from mstpn.network.twin.layer import TwinConfig
 from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
+from mstpn.synapses.support import brian_target
 from mstpn.synapses.write_limits import WriteLimits
 
 ROOT = Path(__file__).parents[1]
@@ -221,3 +223,19 @@ def test_a_home_that_cannot_be_written_costs_the_cache_alone(tmp_path: Path) -> 
     status, out, said = run_small(1.75, tmp_path / "home")
     assert (status, out) == (0, "cython 1.75")
     assert [line for line in said if "cache of compiled code cannot be used here" in line]
+
+
+def test_each_kind_of_processor_has_a_cache_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = "codegen.runtime.cython.cache_dir"
+    monkeypatch.setattr(brian_target, "_compiles", lambda: True)
+    folders = []
+    for kind in ("one", "other"):
+        monkeypatch.setitem(prefs, where, None)
+        monkeypatch.setattr(brian_target, "processor", lambda kind=kind: kind)
+        brian_target.use_target("cython")
+        folders.append(Path(prefs[where]))
+    assert [folder.name for folder in folders] == ["one", "other"]
+    assert len({folder.parent for folder in folders}) == 1
+    monkeypatch.setitem(prefs, where, "mine")
+    brian_target.use_target("cython")
+    assert prefs[where] == "mine"

@@ -1,17 +1,24 @@
 """Choice of Brian2's code generation target, and what to do where compiling fails."""
 
+import contextlib
+import hashlib
+import platform
 import shutil
 import sys
 import tempfile
 from atexit import register
 from collections.abc import Callable
+from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal, Protocol, TypeVar
 
 from brian2 import prefs
 from brian2.codegen.cpp_prefs import get_compiler_and_args
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
-from brian2.codegen.runtime.cython_rt.extension_manager import cython_extension_manager
+from brian2.codegen.runtime.cython_rt.extension_manager import (
+    cython_extension_manager,
+    get_cython_cache_dir,
+)
 from brian2.utils.logger import catch_logs
 
 __all__ = ["Prepared", "Target", "compiled", "compiles", "extension", "use_target"]
@@ -33,7 +40,9 @@ def use_target(target: Target) -> str:
     """Set Brian2's target for everything compiled from now on.
 
     Where the compiler works but Brian2's cache of compiled code does not, as in a home that
-    cannot be written to, the cache is a temporary folder.
+    cannot be written to, the cache is a temporary folder. Code is compiled for the processor that
+    is found, so each kind of processor has a folder of its own in the cache, unless you set
+    ``prefs.codegen.runtime.cython.cache_dir``: machines of a cluster may share a home.
 
     Parameters
     ----------
@@ -51,6 +60,8 @@ def use_target(target: Target) -> str:
         If Cython is asked for and no compiler works.
     """
     chosen = target
+    if target != "numpy":
+        _keep_apart_from_other_processors()
     compiles = target != "numpy" and (_compiles() or _compiles_elsewhere())
     if target != "numpy" and not compiles:
         if target == "cython":
@@ -118,6 +129,20 @@ def _prepared(make: Callable[[], T]) -> T:
     made = make()
     made.prepare()
     return made
+
+
+def _keep_apart_from_other_processors() -> None:
+    if prefs.codegen.runtime.cython.cache_dir is None:
+        prefs.codegen.runtime.cython.cache_dir = str(Path(get_cython_cache_dir()) / processor())
+
+
+def processor() -> str:
+    """What tells processors of other instructions apart."""
+    found = f"{platform.machine()} {platform.processor()}"
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        found += "".join(sorted({x for x in lines if x.lower().startswith(("flags", "features"))}))
+    return hashlib.sha256(found.encode()).hexdigest()[:12]
 
 
 def _compiles() -> bool:

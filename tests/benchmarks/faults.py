@@ -240,7 +240,7 @@ def failing_compiler(bench: Bench) -> Outcome:
 
 def damaged_cache(bench: Bench) -> Outcome:
     """Compiled modules in the cache that are cut to nothing, as after a power failure."""
-    modules = sorted((bench.home / ".cython/brian_extensions").glob("*.so"))
+    modules = sorted((bench.home / ".cython/brian_extensions").rglob("*.so"))
     kept = {path: path.read_bytes() for path in modules}
     for path in modules:
         path.write_bytes(b"")
