@@ -134,9 +134,9 @@ WRITE = code(
     "F_in += dF",
     f"E_pulse += {_ENERGY}",
 )
-"""F as it is by now, and then the Hebbian pulse of the last step; pulse_gain is 1 for an ideal
-device. Its energy is a power law of |Gamma| |h| |z|, so it is the product of three powers, none
-of which has to be taken per synapse and event."""
+"""F as it is by now, then the Hebbian pulse of the last step; pulse_gain is 1 for an ideal device.
+Its energy is a power law of |Gamma| |h| |z|, so it is the product of three powers, none of which
+has to be taken per synapse and event."""
 
 WRITE_LIMITED = code(
     _DECAYED,

@@ -44,13 +44,14 @@ def take_powers(generator: Any, statements: Any) -> tuple[list[Any], list[RowPow
         Of Cython or C++; what is the same along a row, its owner says in `same_along_rows`.
     statements : iterable of brian2.codegen.statements.Statement
     """
-    finder = _Finder(generator)
+    finder = _Finder(generator, {statement.var for statement in statements})
     return [finder.replaced(statement) for statement in statements], finder.powers
 
 
 class _Finder(ast.NodeTransformer):
-    def __init__(self, generator: Any) -> None:
+    def __init__(self, generator: Any, changed: set[str]) -> None:
         self.powers: list[RowPower] = []
+        self._changed = changed
         self._generator = generator
         self._variables, self._indices = generator.variables, generator.variable_indices
         self._written: set[str] = set()
@@ -94,7 +95,7 @@ class _Finder(ast.NodeTransformer):
             and not variable.scalar
             and np.dtype(variable.dtype) == np.float64
             and self._indices[name] == "_idx"
-            and name not in self._written
+            and name not in self._changed  # the row itself may stand for its power
         )
 
     def _place(self, name: str) -> str | None:

@@ -63,10 +63,10 @@ class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
         return scalar_code, vector_code, keywords
 
     def _add_user_function(self, varname: str, variable: Any, added: Any) -> Any:
-        """Brian2's own functions as such that can be inlined.
+        """Declare those that Brian2 brings as functions that can be inlined.
 
-        No loop is vectorised around a call that may fail. A function of someone's own is, where it
-        says `noexcept`.
+        No loop is vectorised around a call that may fail. Functions of the user's are taken as they
+        are, so what they raise is raised; those that say `noexcept` are vectorised too.
         """
         found = super()._add_user_function(varname, variable, added)
         if found is None or variable not in _SAFE:

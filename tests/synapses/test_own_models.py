@@ -596,7 +596,7 @@ def test_a_notebook_shows_all_that_runs(device: Memristor) -> None:
     assert device.name in shown
     for line in (st_hebb.WRITE_LIMITED + st_hebb.READ).strip().splitlines():
         assert line.strip() in shown
-    assert "dF/dt = -F/tau" in shown
+    assert "F_now = F*exp(-(t - lastupdate)/tau)" in shown
     assert synapses.pre.code.split() == (st_hebb.WRITE_LIMITED + st_hebb.READ).split()
 
 
