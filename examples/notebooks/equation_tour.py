@@ -123,8 +123,8 @@ scheduling_summary(network.net)
 # %% [markdown]
 # Brian2's own table, read from top to bottom: events (`after_thresholds`),
 # powers of $z$ and $h$ (`before_synapses`), pulses and reads (`synapses`), then $\tanh$
-# (`after_synapses`). Nothing runs for $\tau$: it is computed anew only when a bias voltage is
-# assigned.
+# (`after_synapses`). Nothing runs for $\tau$ and `decay`: they are computed anew only when a bias
+# voltage is assigned.
 #
 # Pulses come before reads, so $F(t+1) = \Lambda F(t) + \Gamma\, h(t)\, z(t)^\top$ holds exactly:
 # the pulse of step $t$ is not decayed before it is read at $t+1$. `step` runs one frame:
@@ -182,7 +182,8 @@ pd.DataFrame(
 # **Read `F_now`, not `F`**, in monitors too.
 #
 # The code that Brian2 generated from equations and event is there as well. Its outline, statement
-# by statement; the first lines, which bring $F$ up to date, come from the event-driven equation:
+# by statement. $F$ is brought up to date by `decay`, the share that is left after one time step,
+# raised to the steps since the last event: in most events that is one multiplication.
 
 # %%
 generated = synapses.pre.codeobj.code.run
