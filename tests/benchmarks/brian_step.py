@@ -20,10 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ale_py
 import numpy as np
 import torch
-from ale_py import roms
 from brian2 import BrianLogger, Network, NetworkOperation, prefs
 from brian2.units import second
 from torch_step import as_published, energies_counted, stepped, within_limits
@@ -33,9 +31,9 @@ from mstpn.analysis.energy.recording import Recorder
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.conversion import held_parameters, layer_parameters
-from mstpn.bridge.pong import Pong
+from mstpn.bridge.pong import N_ACTIONS, Pong
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
-from mstpn.network.frames import FRAMES_PER_DECISION, STEP_DURATION
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import Memristor
@@ -172,7 +170,7 @@ def memory_floor(p: LayerParameters, doubles: int) -> Block:
         nonlocal last
         for x in features:
             rows, last = np.count_nonzero(last | (x != 0)) + p.n_hidden, x != 0
-            yield rows * p.n_hidden * doubles // 2
+            yield int(rows) * p.n_hidden * doubles // 2
 
     def block(features: np.ndarray) -> list[float]:
         nonlocal start
@@ -189,23 +187,13 @@ def memory_floor(p: LayerParameters, doubles: int) -> Block:
 
 
 def emulator() -> Step:
-    """The emulator alone, called directly: frames of one decision, the last two as screens."""
-    ale = ale_py.ALEInterface()
-    ale.setInt("random_seed", 0)
-    ale.setFloat("repeat_action_probability", 0.0)
-    ale.loadROM(roms.get_rom_path("pong"))
-    actions, rng = ale.getMinimalActionSet(), np.random.default_rng(0)
-    screens = np.empty((2, *ale.getScreenDims()), np.uint8)
+    """One decision of Pong, with nobody who decides."""
+    pong, rng = Pong(), np.random.default_rng(0)
+    pong.reset(0)
 
     def step(_x: np.ndarray) -> np.ndarray:
-        action = actions[rng.integers(len(actions))]
-        for frame in range(FRAMES_PER_DECISION):
-            ale.act(action)
-            if frame >= FRAMES_PER_DECISION - 2:
-                ale.getScreenGrayscale(screens[frame % 2])
-        if ale.game_over():
-            ale.reset_game()
-        return screens.max(axis=0)
+        seen, _, done = pong.step(int(rng.integers(N_ACTIONS)))
+        return pong.reset(0) if done else seen
 
     return step
 

@@ -17,7 +17,7 @@ from mstpn.synapses.support.brian_target import use_target
 
 Array = NDArray[np.float64]
 N_PRE, N_POST = 7, 9
-DECAY = 1 / (1 + np.exp(-(0.5 - 0.3) / 0.12283266696153589))
+DECAY = (1 / (1 + np.exp(-(0.5 - 0.3) / 0.12283266696153589))) ** (15 * 0.05)
 """Of 50 ms at 0.5 V, by the numbers of srtio3.toml."""
 EXPONENTS = np.array([0, 1, 2, 7, 1000, 0.5, -1])
 
@@ -128,7 +128,7 @@ def test_another_time_step_between_runs(target: Any, device: Memristor) -> None:
     use_target(target)
     pre = st_hebb.get_presynaptic(2, device, 50 * ms)
     post = st_hebb.get_postsynaptic(2, device, 50 * ms, clock=pre.clock)
-    synapses = st_hebb.get_synapses(pre, post, device, 50 * ms)
+    synapses = st_hebb.get_synapses(pre, post, device)
     synapses.V_bias, synapses.F = 0.5 * volt, 0.3
     pre.z = 1
     net = Network(pre, post, synapses)
@@ -142,7 +142,7 @@ def test_rows_only_where_their_synapses_were_visited_together(device: Memristor)
     use_target("cython")
     pre = st_hebb.get_presynaptic(1, device, 50 * ms)
     post = st_hebb.get_postsynaptic(2, device, 50 * ms, clock=pre.clock)
-    synapses = st_hebb.get_synapses(pre, post, device, 50 * ms)
+    synapses = st_hebb.get_synapses(pre, post, device)
     synapses.V_bias, synapses.F = 0.5 * volt, 0.3
     net = Network(pre, post, synapses)
     net.run(100 * ms)
