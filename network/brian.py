@@ -353,8 +353,13 @@ class MSTPNNetwork:
 
     def of_synapses(self, name: str) -> NDArray[np.float64]:
         """A variable of the synapses, in SI units, as a copy of (M, N)."""
-        value = np.array(self.synapses.variables[name].get_value(), dtype=np.float64)
-        return value.reshape(-1, self.parameters.n_hidden)
+        return np.array(self.view_of_synapses(name), dtype=np.float64)
+
+    def view_of_synapses(self, name: str) -> NDArray[Any]:
+        """A variable of the synapses as `of_synapses`, as a view that is not to be written to."""
+        view = self.synapses.variables[name].get_value().reshape(-1, self.parameters.n_hidden)
+        view.flags.writeable = False
+        return view
 
     @property
     def trace(self) -> NDArray[np.float64]:

@@ -42,8 +42,7 @@ class Saturation:
         self._window = (device.weight_min, device.weight_max)
         if limits:
             self._window = (limits.total_min, limits.total_max)
-        self._gamma = np.abs(network.of_synapses("Gamma"))
-        self._total = np.empty(self._gamma.size)
+        self._total = np.empty(network.parameters.weight.size)
         self.counts = np.zeros((3, 2), dtype=np.int64)
 
     def observe(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
@@ -54,7 +53,7 @@ class Saturation:
 
     def _sample(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
         active = np.flatnonzero(z)
-        size = self._gamma[active] * np.abs(np.outer(z[active], h))
+        size = np.abs(self._network.view_of_synapses("Gamma")[active] * np.outer(z[active], h))
         self.counts[1] += (size > self._largest).sum(), size.size
         low, high = self._window
         variables = self._network.synapses.variables

@@ -34,9 +34,7 @@ class StepTime:
         limits, device = network.parameters.limits, network.device
         above_zero = float(np.nextafter(0.0, 1.0))
         self._smallest = max(limits.delta_f_min if limits is not None else 0.0, above_zero)
-        self._gamma = np.abs(network.of_synapses("Gamma"))
-        self._strongest = self._gamma.argmax(axis=1)
-        self._most = self._gamma.max(axis=1)
+        self._take_gamma()
         self._pulse_second = float(device.pulse_width / second)
         self._read_second = float(device.read_duration / second)
         self._totals = np.zeros(5)
@@ -45,18 +43,29 @@ class StepTime:
     @property
     def totals(self) -> Array:
         """Steps, sum and largest number of rows, sum and largest time in second; (5,)."""
-        if self._waiting:
-            self._count()
+        self._count()
         return self._totals
 
     def observe(self, z: Array, h: Array) -> None:
         """Count the step from z, (M,), to h, (N,): its reads and the pulses it asks for."""
+        if self._seen != self._network.synapses.n_assignments:
+            self._count()
+            self._take_gamma()
         self._waiting.append((z.copy(), h.copy()))
         if len(self._waiting) == _AT_ONCE:
             self._count()
 
+    def _take_gamma(self) -> None:
+        """As it is until something is assigned to the synapses."""
+        self._seen = self._network.synapses.n_assignments
+        self._gamma = np.abs(self._network.of_synapses("Gamma"))
+        self._strongest = self._gamma.argmax(axis=1)
+        self._most = self._gamma.max(axis=1)
+
     def _count(self) -> None:
         """Count the steps that wait."""
+        if not self._waiting:
+            return
         z, h = (np.abs(values) for values in zip(*self._waiting, strict=True))
         self._waiting.clear()
         for rows, largest in zip(self._rows(z, h).tolist(), z.max(axis=1).tolist(), strict=True):

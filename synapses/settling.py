@@ -74,6 +74,8 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
     _n_initialised = 0
     memristor: Any = None
     """The device, set by who makes the synapses."""
+    n_assignments = 0
+    """To guarded variables so far: who keeps what follows from them takes it anew."""
     connected_all_to_all = False
     """Whether the one call of `connect` was the plain one."""
     same_along_rows: frozenset[str] = frozenset()
@@ -166,6 +168,7 @@ class SettlingSynapses(Synapses):  # type: ignore[misc]
 
     def follow(self, *names: str) -> None:
         """Compute anew what depends on some guarded variables."""
+        self.n_assignments += 1
         with self._quietly():
             for name in names:
                 for target, expression in self._guards[name].follow:

@@ -23,6 +23,7 @@ ROOMS = {
     "network.working_memory": {"network"},
     "bridge.checkpoints": set(),
     "bridge.training": set(),
+    "bridge.watch": {"bridge"},
     "analysis.energy": set(),
     "analysis.pictures": {"analysis.energy"},
     "analysis.gpu": {"analysis.energy", "analysis.pictures"},

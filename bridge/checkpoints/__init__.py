@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-__all__ = ["DEFAULT_CHECKPOINT", "MEMORY_CHECKPOINT", "add_checkpoint_option"]
+__all__ = ["DEFAULT_CHECKPOINT", "MEMORY_CHECKPOINT", "SHIPPED", "add_checkpoint_option"]
 
 DEFAULT_CHECKPOINT = Path(__file__).with_name("pong.safetensors")
 """Pong with sticky actions, within the device's limits, on two bias lines."""
@@ -11,13 +11,25 @@ MEMORY_CHECKPOINT = Path(__file__).with_name("pong_memory.safetensors")
 """Flickering Pong, where F is the agent's only memory: h is not fed back."""
 
 
-def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
-    """Give a program the option `--checkpoint`: a shipped agent by its name, or a file."""
-    shipped = {path.stem: path for path in (DEFAULT_CHECKPOINT, MEMORY_CHECKPOINT)}
+SHIPPED = {path.stem: path for path in (DEFAULT_CHECKPOINT, MEMORY_CHECKPOINT)}
+"""By name."""
+
+
+def add_checkpoint_option(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Give a program the option `--checkpoint`: a shipped agent by its name, or a file.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    several : bool
+        It may be repeated, and gives a list, empty if it is absent.
+    """
+    options = {"action": "append", "default": []} if several else {"default": DEFAULT_CHECKPOINT}
+    repeated = "; repeat it to choose among more on the page" if several else ""
     parser.add_argument(
         "--checkpoint",
-        type=lambda text: shipped.get(text, Path(text)),
-        default=DEFAULT_CHECKPOINT,
+        type=lambda text: SHIPPED.get(text, Path(text)),
         metavar="AGENT",
-        help=f"one that comes along, {' or '.join(shipped)}, or a .safetensors file (pong)",
+        help=f"one that comes along, {' or '.join(SHIPPED)}, or a .safetensors file (pong){repeated}",
+        **options,
     )
