@@ -56,7 +56,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--hold", type=float, metavar="VOLT", help="hold this voltage on all synapses at the start"
     )
-    for name, what in (("sticky", "the last action is repeated"), ("flicker", "a frame is blanked")):
+    for name, what in (
+        ("sticky", "the last action is repeated"),
+        ("flicker", "a frame is blanked"),
+    ):
         parser.add_argument(
             f"--{name}", type=probability, default=0.0, metavar="P", help=f"probability that {what}"
         )
@@ -168,9 +171,7 @@ def named(paths: Sequence[Path]) -> dict[str, Path]:
     """Files by their stems, or as they were given where two have the same."""
     different = list(dict.fromkeys(paths))
     stems = [path.stem for path in different]
-    return {
-        path.stem if stems.count(path.stem) == 1 else str(path): path for path in different
-    }
+    return {path.stem if stems.count(path.stem) == 1 else str(path): path for path in different}
 
 
 def planned(options: argparse.Namespace) -> dict[int, dict[str, Any]]:

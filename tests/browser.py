@@ -71,6 +71,7 @@ class Browser:
 
     def open(self, address: str, width: int = 1280, height: int = 1000) -> None:
         """Load a page in a window of this size inside."""
+        self._width = width
         rect = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         command = {"cmd": "Emulation.setDeviceMetricsOverride", "params": rect}
         self._ask("POST", f"{self._session}/goog/cdp/execute", command)
@@ -112,7 +113,10 @@ class Browser:
 
     def screenshot(self, path: Path) -> None:
         """Write all of the page as PNG."""
-        command = {"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": True}}
+        height = self.run("return document.documentElement.scrollHeight")
+        clip = {"x": 0, "y": 0, "width": self._width, "height": height, "scale": 1}
+        params = {"captureBeyondViewport": True, "clip": clip}
+        command = {"cmd": "Page.captureScreenshot", "params": params}
         found = self._ask("POST", f"{self._session}/goog/cdp/execute", command)
         path.write_bytes(base64.b64decode(found["data"]))
 

@@ -25,11 +25,12 @@ def add_checkpoint_option(parser: argparse.ArgumentParser, *, several: bool = Fa
         It may be repeated, and gives a list, empty if it is absent.
     """
     options = {"action": "append", "default": []} if several else {"default": DEFAULT_CHECKPOINT}
+    names = " or ".join(SHIPPED)
     repeated = "; repeat it to choose among more on the page" if several else ""
     parser.add_argument(
         "--checkpoint",
         type=lambda text: SHIPPED.get(text, Path(text)),
         metavar="AGENT",
-        help=f"one that comes along, {' or '.join(SHIPPED)}, or a .safetensors file (pong){repeated}",
+        help=f"one that comes along, {names}, or a .safetensors file (pong){repeated}",
         **options,
     )

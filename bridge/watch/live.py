@@ -223,8 +223,8 @@ class PageView:
     ----------
     field : str
         One of `FIELDS`.
-    synapse : int
-        The one shown in time.
+    synapse : int, optional
+        The one shown in time, as for `mstpn.bridge.watch.moment.synapse`.
 
     Raises
     ------
@@ -232,7 +232,7 @@ class PageView:
         If there is no such field.
     """
 
-    def __init__(self, field: str = FIELDS[0], synapse: int = 0) -> None:
+    def __init__(self, field: str = FIELDS[0], synapse: int | None = None) -> None:
         self.field, self.synapse = among(FIELDS)("field", field), synapse
         self._next: bytes | None = None
         self._arrived = threading.Condition()
@@ -241,8 +241,8 @@ class PageView:
         """Keep a moment for the page."""
         picture, meaning = live.picture(self.field)
         own = {"field": self.field, "picture": meaning}
-        own["synapse"] = synapse(live.session, self.synapse)
-        content = message(header | own, live.session.screen, picture)
+        chosen = synapse(live.session, self.synapse)
+        content = message({**header, **own, "synapse": chosen}, live.session.screen, picture)
         with self._arrived:
             self._next = content
             self._arrived.notify_all()

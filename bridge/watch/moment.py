@@ -59,14 +59,14 @@ def energy_bytes(values: NDArray[Any], scale: float, decade: int = DECADE) -> ND
     return (255 + np.clip(steps, -255, 0)).astype(np.uint8)
 
 
-def synapse(session: Session, number: int) -> dict[str, Any]:
+def synapse(session: Session, number: int | None = None) -> dict[str, Any]:
     """One synapse now.
 
     Parameters
     ----------
     session : Session
-    number : int
-        ``i_pre * N + j_post``; 0 if there is no such synapse.
+    number : int, optional
+        ``i_pre * N + j_post``; the one that learns fastest if absent, or if there is no such one.
 
     Returns
     -------
@@ -75,9 +75,10 @@ def synapse(session: Session, number: int) -> dict[str, Any]:
     """
     network = session.agent.network
     values = {name: network.view_of_synapses(name) for name in ("W", "Gamma", "V_bias")}
-    number = number if 0 <= number < values["W"].size else 0
+    if number is None or number >= values["W"].size:
+        number = session.fastest
     at = np.unravel_index(number, values["W"].shape)
-    found = {"number": number, "i": int(at[0]), "j": int(at[1])}
+    found: dict[str, Any] = {"number": number, "i": int(at[0]), "j": int(at[1])}
     found |= {name: float(value[at]) for name, value in values.items()}
     found["volt"] = found.pop("V_bias")
     return found | {name: float(session.field(name)[at]) for name in ("F", "dF")}

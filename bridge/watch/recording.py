@@ -2,9 +2,10 @@
 
 What is recorded at every decision: the emulator's picture (in its own colours), action, score and
 the share of the step that writes take (exact), h (127 levels on either side of 0) and, of the
-synapses with the largest \\|Gamma\\|, F (15 bits and sign) and what pulses added to it (127 levels).
+synapses with the largest |Gamma|, F (15 bits and sign) and what pulses added to it (127 levels).
 Of all synapses F, pulses and energy are pictures (15 levels on either side of 0, by the square
-root; 10 levels a decade), from time to time: no more than `MOST_PICTURES` whatever the length.
+root; 10 levels a decade), from time to time: no more than `MOST_PICTURES` whatever the length, and
+a quarter of that of energy.
 Joules are exact, every `mstpn.bridge.watch.live.ENERGY_EVERY` decisions and at the end.
 
 All of it is one gzip stream in base64, which the page's own script unpacks.
@@ -30,17 +31,19 @@ from mstpn.synapses.support.files import atomic_write
 
 __all__ = ["MOST_PICTURES", "Recording"]
 
-MOST_PICTURES = 100
+MOST_PICTURES = 60
 """Of all synapses; where there would be more, every second one is left out."""
+_ENERGY_PICTURES = 4
+"""Pictures from one of energies to the next."""
 _SYNAPSES = 256
 _LEVELS, _DECADE = 15, 10
 _F_LEVELS = 2**15 - 1
 _MARKER = "<!-- recording -->"
 _ABOUT = (
-    "A recorded game of seed {seed}; agent {checkpoint}, device {device}. Joules, actions and score "
-    "are exact; h has 127 levels on either side of 0; F and ΔF of the {n} synapses with the largest "
-    "Γ, of which a click takes the nearest, have 32,767 and 127; pictures of all synapses, every "
-    "{every} decisions, have 15, and 10 a decade for energy."
+    "A recorded game of seed {seed}; agent {checkpoint}, device {device}. Joules, actions and "
+    "score are exact; h has 127 levels on either side of 0; F and ΔF of the {n} synapses with the "
+    "largest Γ, of which a click takes the nearest, have 32,767 and 127; pictures of all synapses, "
+    "every {every} decisions, have 15; those of energy, every {energy_every}, have 10 a decade."
 )
 
 
@@ -89,9 +92,8 @@ class Recording:
         n = frame.decisions
         if n == 1 or n % ENERGY_EVERY == 0 or frame.done:
             self._sum_up()
-        if n == 1 or n % self._every == 0:
-            fields = (session.field(name).ravel() for name in ("F", "dF", "energy"))
-            self._pictures[n] = tuple(field.astype(np.float32) for field in fields)
+        if n % self._every == 0:
+            self._picture()
             self._thin_out()
 
     def save(self, path: Path) -> None:
@@ -105,6 +107,8 @@ class Recording:
         if not self._each["score"]:
             raise ValueError("there is no decision to record")
         self._sum_up()
+        if not self._pictures:
+            self._picture()
         html = page()
         packed = base64.b64encode(gzip.compress(self._content(), 9, mtime=0)).decode()
         data = f'<script type="application/octet-stream" id="recording">{packed}</script>'
@@ -115,6 +119,11 @@ class Recording:
         spent = self._session.energy()
         n = len(self._each["score"])
         self._energy[n] = tuple(spent[term] for term in ("pulse", "bias", "read"))
+
+    def _picture(self) -> None:
+        fields = (self._session.field(name).ravel() for name in ("F", "dF", "energy"))
+        taken = tuple(field.astype(np.float32) for field in fields)
+        self._pictures[len(self._each["score"])] = taken
 
     def _thin_out(self) -> None:
         if len(self._pictures) > MOST_PICTURES:
@@ -128,7 +137,11 @@ class Recording:
         for name, array in arrays.items():
             listed[name] = {"type": array.dtype.str[1:], "size": array.size, "offset": offset}
             offset += -(-array.nbytes // 8) * 8
-        about = session.settings.to_json() | {"n": len(self._tracked), "every": self._every}
+        about = session.settings.to_json() | {
+            "n": len(self._tracked),
+            "every": self._every,
+            "energy_every": self._every * _ENERGY_PICTURES,
+        }
         meta = self._start | {
             "shape": session.updates.shape,
             "features": network.parameters.n_features,
@@ -155,13 +168,15 @@ class Recording:
         scale = {"F": top(f), "dF": top(df), "W": top(w), "energy": top(energy)}
         scale |= {"tracked_F": top(each["F"]) / _F_LEVELS, "tracked_dF": top(each["dF"]) / LEVELS}
         colours, screen = palette(each["screen"])
-        energy_levels = energy_bytes(energy, scale["energy"], _DECADE)
+        energies = energy_bytes(energy[::_ENERGY_PICTURES], scale["energy"], _DECADE)
+        decisions = np.array(list(self._pictures), "<i4")
         arrays = {
             "score": each["score"].astype("<f8"),
             "write_share": each["write_share"].astype("<f8"),
             "energy": np.array(list(self._energy.values()), "<f8"),
             "energy_decision": np.array(list(self._energy), "<i4"),
-            "picture_decision": np.array(list(self._pictures), "<i4"),
+            "picture_decision": decisions,
+            "energy_picture_decision": decisions[::_ENERGY_PICTURES],
             "tracked": self._tracked.astype("<i4"),
             **{f"tracked_{k}": v[self._tracked].astype("<f8") for k, v in self._values.items()},
             "tracked_F": steps(each["F"].T, scale["tracked_F"]).astype("<i2"),
@@ -173,7 +188,7 @@ class Recording:
             "W": signed_bytes(w, scale["W"]),
             "F": signed_bytes(f, scale["F"], _LEVELS),
             "dF": signed_bytes(df, scale["dF"], _LEVELS),
-            "energy_picture": differences(energy_levels),
+            "energy_picture": differences(energies),
         }
         return arrays, scale
 

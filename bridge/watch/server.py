@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
     error_content_type = "text/plain"
     _waiting: ClassVar[threading.Lock] = threading.Lock()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         address = self._from_here()
         if address is None:
             return
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is the page, /, and nothing else")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         address = self._from_here()
         if address is None:
             return
@@ -153,11 +153,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _moments(self, query: str) -> None:
         asked = parse_qs(query)
-        number = asked.get("synapse", ["0"])[0]
+        number = asked.get("synapse", [""])[0]
         try:
-            if not (number.isascii() and number.isdecimal() and len(number) < 10):
+            if number and not (number.isascii() and number.isdecimal() and len(number) < 10):
                 raise ValueError(f"synapse must be a number, got {number!r:.80}")
-            view = PageView(asked.get("field", [FIELDS[0]])[0], int(number))
+            chosen = int(number) if number else None
+            view = PageView(asked.get("field", [FIELDS[0]])[0], chosen)
         except ValueError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
             return

@@ -72,6 +72,8 @@ class Session:
         The last decision of the game.
     updates : ndarray, (M, N)
         What the pulses of the last decision added to F.
+    fastest : int
+        Number of the synapse with the largest |Gamma| of its own.
     write_share : float
         Share of the last step that its writes and reads need, row by row.
     log : list of Change
@@ -90,11 +92,13 @@ class Session:
         self.choices = choices
         self.log: list[Change] = []
         self.n_games = 0
+        self._seen: dict[str, Any] = {}
         self._nonidealities = nonidealities or Nonidealities()
         self._target: Target = target
         self.settings = choices.changed(settings, settings.to_json())
         self.agent = self._agent(self.settings)
         self._pong = self._emulator(self.settings)
+        self.frame: Frame | None = None
         self._begin()
 
     def change(self, **changes: Any) -> Change:
@@ -157,24 +161,19 @@ class Session:
         if self.game.done:
             raise ValueError("the game is over: change its seed for another")
         before = self._all_updates()
-        self.frame = next(self._frames)
+        frame = self.frame = next(self._frames)
         self.updates = self._all_updates() - before
         time_before = self._step_time.totals[3]
-        self._step_time.observe(self.frame.z, self.frame.h)
+        self._step_time.observe(frame.z, frame.h)
         spent = self._step_time.totals[3] - time_before
         self.write_share = float(spent) / float(STEP_DURATION)
         self._seen.clear()
-        return self.frame
+        return frame
 
     @property
     def screen(self) -> NDArray[np.uint8]:
         """The emulator's picture, (210, 160, 3)."""
         return self._pong.screen
-
-    @property
-    def writes(self) -> dict[str, float]:
-        """As in `mstpn.network.step_time.StepTime.summary`, of this game so far."""
-        return self._step_time.summary()
 
     def energy(self) -> dict[str, float]:
         """Joule so far by term, those of `MSTPNNetwork.energy`."""
@@ -221,9 +220,7 @@ class Session:
         )
         checkpoint = self.choices.checkpoints[settings.checkpoint]
         device = self.choices.devices[settings.device]
-        return compiled(
-            self._target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread)
-        )
+        return compiled(self._target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread))
 
     def _emulator(self, settings: Settings) -> Pong:
         return Pong(sticky=settings.sticky, flicker=settings.flicker, render=True)
@@ -233,14 +230,15 @@ class Session:
         self.game = Game(self._pong, self.agent, self.settings.seed)
         self._frames = self.game.frames()
         self.n_games += 1
-        self.frame: Frame | None = None
+        self.frame = None
         network = self.agent.network
         self._shape = network.parameters.weight.shape[::-1]
         self._own = {name: network.of_synapses(name) for name in ("V_bias", "Gamma")}
+        self.fastest = int(np.abs(self._own["Gamma"]).argmax())
         self.updates = np.zeros(self._shape)
         self.write_share = 0.0
-        self._step_time = StepTime(network)
-        self._seen: dict[str, Any] = {}
+        self._step_time: StepTime = StepTime(network)
+        self._seen.clear()
         self._put_on(replace(self.settings, hold=None, plastic=True))
 
     def _put_on(self, before: Settings) -> None:
