@@ -186,11 +186,15 @@ def planned(options: argparse.Namespace) -> dict[int, dict[str, Any]]:
 
 
 def _work(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
     from mstpn.network.frames import STEP_DURATION
 
     changes = planned(options)
     n = None if options.seconds is None else max(1, round(options.seconds / float(STEP_DURATION)))
-    session = session_of(options)
+    said = "compiling, half a minute the first time"
+    with tqdm(desc=said, bar_format="{desc}", leave=False, disable=None):
+        session = session_of(options)
     for wanted in changes.values():
         session.choices.changed(session.settings, wanted)
     try:

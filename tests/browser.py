@@ -69,6 +69,11 @@ class Browser:
         except urllib.error.HTTPError as error:
             raise AssertionError(json.load(error)["value"]["message"]) from None
 
+    @property
+    def process_id(self) -> int:
+        """Of the driver, whose children the browser's processes are."""
+        return self._driver.pid
+
     def open(self, address: str, width: int = 1280, height: int = 1000) -> None:
         """Load a page in a window of this size inside."""
         self._width = width
@@ -120,7 +125,7 @@ class Browser:
         found = self._ask("POST", f"{self._session}/goog/cdp/execute", command)
         path.write_bytes(base64.b64decode(found["data"]))
 
-    def until(self, condition: Callable[[], Any], seconds: float = 30) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
         """What a condition returns once it is true."""
         end = time.monotonic() + seconds
         while True:
