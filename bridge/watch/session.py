@@ -223,7 +223,7 @@ class Session:
         return compiled(self._target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread))
 
     def _emulator(self, settings: Settings) -> Pong:
-        return Pong(sticky=settings.sticky, flicker=settings.flicker, render=True)
+        return Pong(sticky=settings.sticky, flicker=settings.flicker)
 
     def _begin(self) -> None:
         """Another game; under the agent's own voltages and Gamma until the settings are put on."""

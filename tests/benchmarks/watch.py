@@ -22,7 +22,8 @@ COUNT = "const f = draw; window.drawings = 0; draw = () => { window.drawings++; 
 
 def processor_seconds(parent: int) -> float:
     """Of a process and all below it."""
-    spent, below = {}, {}
+    spent: dict[int, float] = {}
+    below: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             try:

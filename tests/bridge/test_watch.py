@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -455,12 +456,11 @@ def controls_have_their_effect(browser: Browser, session: Session) -> None:
     agreed(browser, session)
     browser.keys("g")
     browser.until(lambda: network.view_of_synapses("Gamma").any())
-    for name, value in (("sticky", 0.5), ("flicker", 0.25), ("corrupt_devices_prob", 0.2)):
+    wanted: list[tuple[str, Any]] = [("sticky", 0.5), ("flicker", 0.25)]
+    wanted += [("corrupt_devices_prob", 0.2), ("checkpoint", "pong_memory")]
+    for name, value in [*wanted, ("device", "from 200 mV")]:
         set_input(browser, name, str(value))
-        browser.until(lambda n=name, v=value: getattr(session.settings, n) == v)
-    for name, value in (("checkpoint", "pong_memory"), ("device", "from 200 mV")):
-        set_input(browser, name, value)
-        browser.until(lambda n=name, v=value: getattr(session.settings, n) == v)
+        browser.until(partial(holds, session, name, value))
     browser.until(lambda: session.updates.shape == (2592, 64) and session.game.decisions > 2)
     set_input(browser, "checkpoint", "pong")
     set_input(browser, "seed", "77")
@@ -497,10 +497,18 @@ def pauses_steps_and_sums(browser: Browser, session: Session) -> None:
     assert float(shown) == session.game.score
 
 
+def holds(session: Session, name: str, value: Any) -> bool:
+    return bool(getattr(session.settings, name) == value)
+
+
+def shows(browser: Browser, field: str) -> bool:
+    return bool(browser.run("return now.field") == field)
+
+
 def chooses(browser: Browser, session: Session) -> None:
     for name in FIELDS:
         browser.run(f"document.querySelector('#fields [value={name}]').click()")
-        browser.until(lambda n=name: browser.run("return now.field") == n)
+        browser.until(partial(shows, browser, name))
     # a click in the middle of the pixel of input 700 and unit 9
     browser.run(
         "const c = $('picture'), b = c.getBoundingClientRect(), strip = Math.floor(700 / columns);"
