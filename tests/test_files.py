@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
 from mstpn.synapses.support.command_line import writable
 from mstpn.synapses.support.files import atomic_write, json_text, write_json
+from mstpn.synapses.support.tidy import csv_text, read_rows
 
 
 def test_json_is_json() -> None:
@@ -88,3 +91,49 @@ def test_kernels_compile_where_no_cache_can_be(tmp_path: Path) -> None:
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout == "42\n"
+
+
+@dataclass
+class Row:
+    """Of a table."""
+
+    name: str
+    games: int
+    score: float
+
+
+ROWS = [Row("as it is", 3, 17.5), Row("Gamma = 0, all", 2, -20.25)]
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda t: t,
+        lambda t: "\ufeff" + t.replace("\n", "\r\n"),
+        lambda t: t + ",,\n,,\n",
+        lambda t: 'score;"name";games\n17,5;"as it is";3\n-20,25;"Gamma = 0, all";2\n',
+        lambda t: "name\tgames\tscore\nas it is\t3\t17.5\nGamma = 0, all\t2\t-20.25\n",
+    ],
+)
+def test_tables_that_a_spreadsheet_saved_are_read(
+    saved: Callable[[str], str], tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(saved(csv_text([asdict(row) for row in ROWS])).encode())
+    assert read_rows(path, Row) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name,games\nx,1\n", "table.csv, line 2: no column 'score'"),
+        (b"name,games,score\nx,1.5,2\n", "table.csv, line 2: invalid literal"),
+        (b"name,games,score\nx,1\n", "table.csv, line 2: "),
+        (b"name,games,score\nx,1,\xff\n", "table.csv is no text in UTF-8"),
+    ],
+)
+def test_damage_to_a_table_is_named(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_rows(path, Row)

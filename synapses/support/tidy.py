@@ -7,6 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mstpn.synapses.support.numerals import number
+
 __all__ = ["csv_text", "read_rows"]
 
 Row = TypeVar("Row")
@@ -24,17 +26,36 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
     """Read a table whose columns are the fields of a dataclass, of type int, float or str.
 
+    What a spreadsheet makes of it is read too: a byte order mark, semicolons with decimal commas,
+    tabs, columns in another order, empty rows at the end.
+
     Raises
     ------
     ValueError
         If a column is missing or a value of the wrong kind; the message names file and line.
     """
     kinds: dict[str, Any] = {f.name: f.type for f in fields(row_type)}  # type: ignore[arg-type]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {error}") from error
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
     rows = []
-    with path.open(newline="") as file:
-        for row in (reader := csv.DictReader(file)):
-            try:
-                rows.append(row_type(**{name: kind(row[name]) for name, kind in kinds.items()}))
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+    for row in (reader := csv.DictReader(io.StringIO(text), delimiter=delimiter)):
+        if not any(row.values()):
+            continue
+        try:
+            values = {name: _value(kind, row[name], delimiter) for name, kind in kinds.items()}
+        except KeyError as error:
+            raise ValueError(f"{path}, line {reader.line_num}: no column {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+        rows.append(row_type(**values))
     return rows
+
+
+def _value(kind: Any, text: str, delimiter: str) -> Any:
+    if kind is float and delimiter != "," and "," in text:
+        return number(text, ",")
+    return kind(text)
