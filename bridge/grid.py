@@ -24,7 +24,7 @@ def play_missing(
     row_type: type[Row],
     *,
     cell_of: Callable[[Row], Cell],
-    inputs: str,
+    inputs: Callable[[Cell], str | None],
     describe: Callable[[Row], str],
     processes: int = 1,
     address: str | None = None,
@@ -43,8 +43,9 @@ def play_missing(
         Dataclass of a row, with a field `inputs`.
     cell_of : callable
         The cell of a row.
-    inputs : str
-        What every row's `inputs` must be: tells apart tables of other agents or devices.
+    inputs : callable
+        From a cell to what its row's `inputs` must be, None for anything: tells apart tables of
+        other agents or devices.
     describe : callable
         A row in a few words, for the progress bar.
     processes, address
@@ -57,7 +58,7 @@ def play_missing(
         then.
     """
     rows: list[Any] = read_rows(out, row_type) if out.exists() else []
-    if {row.inputs for row in rows} - {inputs}:
+    if any(inputs(cell_of(row)) not in (None, row.inputs) for row in rows):
         raise ValueError(f"{out} is of another checkpoint or device, give another --out")
     order = {cell: k for k, cell in enumerate(cells)}
     have = {cell_of(row) for row in rows}

@@ -28,6 +28,7 @@ from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.runner import add_runner_options
+from mstpn.bridge.saved import fingerprints
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -109,9 +110,9 @@ def _differs(one: Checkpoint, other: Checkpoint) -> bool:
 
 def digest(options: argparse.Namespace) -> str:
     """What tells apart tables of other agents, device files or games."""
-    content = options.checkpoint.read_bytes() + options.device.read_bytes()
-    content += repr((options.sticky, options.flicker, sorted(options.nonideal))).encode()
-    return hashlib.sha256(content).hexdigest()[:12]
+    numbers = fingerprints(load_checkpoint(options.checkpoint), Memristor.from_file(options.device))
+    content = repr((numbers, options.sticky, options.flicker, sorted(options.nonideal)))
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def play(cell: Cell, options: argparse.Namespace) -> AblationGame:
@@ -188,13 +189,14 @@ def main(arguments: list[str] | None = None) -> int:
         names = possible(options, checkpoint, device)
         if not names:
             raise ValueError("this agent has nothing of what was to be taken away")
+        inputs = digest(options)
         games = play_missing(
             [Cell(name, options.seed + k) for k in range(options.games) for name in names],
             partial(play, options=options),
             options.out,
             AblationGame,
             cell_of=lambda g: Cell(g.ablation, g.seed),
-            inputs=digest(options),
+            inputs=lambda _cell: inputs,
             describe=lambda g: f"{g.ablation}: {g.score:+.0f}",
             processes=options.processes,
             address=options.address,

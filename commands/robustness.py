@@ -26,6 +26,7 @@ from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.runner import add_runner_options
+from mstpn.bridge.saved import fingerprints
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
@@ -133,9 +134,9 @@ def grid(options: argparse.Namespace) -> list[Cell]:
 
 def digest(options: argparse.Namespace) -> str:
     """What tells apart tables of other agents or other device files."""
-    content = options.checkpoint.read_bytes() + options.device.read_bytes()
-    content += repr((options.sticky, options.flicker)).encode()
-    return hashlib.sha256(content).hexdigest()[:12]
+    numbers = fingerprints(load_checkpoint(options.checkpoint), Memristor.from_file(options.device))
+    content = repr((numbers, options.sticky, options.flicker))
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def play(cell: Cell, options: argparse.Namespace) -> RobustnessGame:
@@ -152,13 +153,14 @@ def play(cell: Cell, options: argparse.Namespace) -> RobustnessGame:
 
 def all_games(options: argparse.Namespace) -> list[RobustnessGame]:
     """Those of the grid, of which the table may hold some."""
+    inputs = digest(options)
     return play_missing(
         grid(options),
         partial(play, options=options),
         options.out,
         RobustnessGame,
         cell_of=lambda g: Cell(g.nonideality, g.level, g.seed),
-        inputs=digest(options),
+        inputs=lambda _cell: inputs,
         describe=lambda g: f"{g.nonideality}={g.level:g}: {g.score:+.0f}",
         processes=options.processes,
         address=options.address,

@@ -156,7 +156,9 @@ def train(options: Options) -> None:
         raise KeyboardInterrupt
 
 
-def play(cell: Cell, agents: dict[str, Options], target: Target, inputs: str) -> PlayedGame:
+def play(
+    cell: Cell, agents: dict[str, Options], target: Target, inputs: dict[str, str]
+) -> PlayedGame:
     """Play one game."""
     use_target(target)
     options = agents[cell.value]
@@ -167,7 +169,8 @@ def play(cell: Cell, agents: dict[str, Options], target: Target, inputs: str) ->
     pong.close()
     energy = float(sum(float(e / joule) for e in record.energy.values()))
     return PlayedGame(
-        *cell, record.score, record.decisions, energy, record.step_time["time_max"], inputs
+        *(*cell, record.score, record.decisions, energy, record.step_time["time_max"]),
+        inputs=inputs[cell.value],
     )
 
 
@@ -227,10 +230,9 @@ def summary(
     )
 
 
-def digest(agents: dict[str, Options]) -> str:
-    """What tells tables of other agents apart."""
-    content = b"".join(Path(o.out, "last.safetensors").read_bytes() for o in agents.values())
-    return hashlib.sha256(content).hexdigest()[:12]
+def digest(options: Options) -> str:
+    """What tells an agent from another of its name."""
+    return hashlib.sha256(Path(options.out, "last.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def table(name: str, rows: list[TrainedAgent]) -> str:
@@ -261,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
         for value in agents:
             train(training_options(options)[value])  # a chain's next finds its start only now
         agents = training_options(options)
-        inputs = digest(agents)
+        inputs = {value: digest(options) for value, options in agents.items()}
         games = play_missing(
             [
                 Cell(value, sticky, options.seed + k)
@@ -273,7 +275,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.out / "games.csv",
             PlayedGame,
             cell_of=lambda g: Cell(g.value, g.sticky, g.seed),
-            inputs=inputs,
+            inputs=lambda cell: inputs.get(cell.value),
             describe=lambda g: f"{g.value}: {g.score:+.0f}",
             processes=options.processes,
             address=options.address,

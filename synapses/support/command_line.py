@@ -86,10 +86,10 @@ def integer(lowest: int) -> Any:
 
     def parse(text: str) -> int:
         digits = text.removeprefix("-")
-        if not (digits.isascii() and digits.isdecimal()) or not lowest <= int(text) <= _HIGHEST:
-            raise argparse.ArgumentTypeError(
-                f"must be an integer in [{lowest}, {_HIGHEST}], got {text!r}"
-            )
+        if not (digits.isascii() and digits.isdecimal()) or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"must be an integer >= {lowest}, got {text!r}")
+        if int(text) > _HIGHEST:
+            raise argparse.ArgumentTypeError(f"must be an integer <= {_HIGHEST}, got {text!r}")
         return int(text)
 
     return parse

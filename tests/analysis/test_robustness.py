@@ -143,7 +143,7 @@ def test_the_shipped_table_has_every_level_of_the_default_grid(example: ModuleTy
 BAD_INPUT = {
     "games": (["--games", "0"], "must be an integer >= 1, got '0'"),
     "name": (["--levels", "noise=1"], "must name one of delta_f_std, "),
-    "no level": (["--levels", "drift_nu"], "could not convert string to float: ''"),
+    "no level": (["--levels", "drift_nu"], "must be a number, got ''"),
     "share": (["--levels", "slow_fraction=0.1,2"], "slow_fraction must lie in [0, 1], got 2.0"),
     "zero": (["--levels", "drift_nu=0"], "level 0 is always played"),
     "checkpoint": (["--checkpoint", "none.safetensors"], "none.safetensors: no such file"),

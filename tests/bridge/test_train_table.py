@@ -66,7 +66,10 @@ def test_agents_are_trained_and_played_once(
 
 
 def test_agents_may_differ_in_several_options(
-    example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    example: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(example, "N_SAMPLES", 20)
     arguments = [
@@ -79,6 +82,13 @@ def test_agents_may_differ_in_several_options(
         checkpoint = load_checkpoint(tmp_path / name / "last.safetensors")
         assert not checkpoint.config.feedback
         assert bool(checkpoint.tensors["layer.gamma"].any()) == has_memory
+    played = (tmp_path / "games.csv").read_text().splitlines()
+    assert example.main(["--agent", "all", *arguments]) == 0  # one more plays beside them
+    assert set(played) < set((tmp_path / "games.csv").read_text().splitlines())
+    (tmp_path / "F/last.safetensors").write_bytes((tmp_path / "all/last.safetensors").read_bytes())
+    capsys.readouterr()
+    assert example.main(arguments) == 2
+    assert "games.csv is of another checkpoint or device" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
