@@ -34,7 +34,7 @@ def processor_seconds(parent: int) -> float:
             below.setdefault(int(fields[1]), []).append(int(folder.name))
 
     def total(process: int) -> float:
-        return spent.get(process, 0.0) + sum(map(total, below.get(process, ())))
+        return spent.get(process, 0.0) + sum(total(one) for one in below.get(process, ()))
 
     return total(parent)
 

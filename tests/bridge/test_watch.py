@@ -456,11 +456,12 @@ def controls_have_their_effect(browser: Browser, session: Session) -> None:
     agreed(browser, session)
     browser.keys("g")
     browser.until(lambda: network.view_of_synapses("Gamma").any())
-    wanted: list[tuple[str, Any]] = [("sticky", 0.5), ("flicker", 0.25)]
-    wanted += [("corrupt_devices_prob", 0.2), ("checkpoint", "pong_memory")]
-    for name, value in [*wanted, ("device", "from 200 mV")]:
-        set_input(browser, name, str(value))
-        browser.until(partial(holds, session, name, value))
+    for name, value in (
+        *(("sticky", 0.5), ("flicker", 0.25), ("corrupt_devices_prob", 0.2)),
+        *(("checkpoint", "pong_memory"), ("device", "from 200 mV")),
+    ):
+        set_input(browser, name, value)
+        browser.until(partial(has, session, name, value))
     browser.until(lambda: session.updates.shape == (2592, 64) and session.game.decisions > 2)
     set_input(browser, "checkpoint", "pong")
     set_input(browser, "seed", "77")
@@ -471,6 +472,10 @@ def controls_have_their_effect(browser: Browser, session: Session) -> None:
     assert ":hold=0.35" in browser.run(text)
     browser.run("live.order({sticky: 9})")
     browser.until(lambda: "sticky must be" in browser.run("return $('said').textContent"))
+
+
+def has(session: Session, name: str, value: object) -> bool:
+    return bool(getattr(session.settings, name) == value)
 
 
 def agreed(browser: Browser, session: Session) -> None:
@@ -497,18 +502,11 @@ def pauses_steps_and_sums(browser: Browser, session: Session) -> None:
     assert float(shown) == session.game.score
 
 
-def holds(session: Session, name: str, value: Any) -> bool:
-    return bool(getattr(session.settings, name) == value)
-
-
-def shows(browser: Browser, field: str) -> bool:
-    return bool(browser.run("return now.field") == field)
-
-
 def chooses(browser: Browser, session: Session) -> None:
     for name in FIELDS:
         browser.run(f"document.querySelector('#fields [value={name}]').click()")
-        browser.until(partial(shows, browser, name))
+        browser.run("$('action').dataset.asked = arguments[0]", name)
+        browser.until(lambda: browser.run("return now.field === $('action').dataset.asked"))
     # a click in the middle of the pixel of input 700 and unit 9
     browser.run(
         "const c = $('picture'), b = c.getBoundingClientRect(), strip = Math.floor(700 / columns);"
@@ -516,13 +514,15 @@ def chooses(browser: Browser, session: Session) -> None:
         "const y = b.top + (strip * 67 + 9.5) * b.height / c.height;"
         "c.dispatchEvent(new MouseEvent('click', {clientX: x, clientY: y}))"
     )
-    browser.until(lambda: browser.run("return now.synapse.number") == 700 * 64 + 9)
+    browser.until(lambda: browser.run("return now.synapse.number === chosen"))
+    i, j = divmod(browser.run("return chosen"), 64)
+    assert (abs(i - 700) <= 1, abs(j - 9) <= 1) == (True, True)  # a mouse is at whole pixels
     title = browser.run("return $('chosen').textContent")
-    assert title == "Synapse from feature 700 onto unit 9"
-    assert browser.run("return now.synapse.W") == session.agent.network.of_synapses("W")[700, 9]
+    assert title == f"Synapse from feature {i} onto unit {j}"
+    assert browser.run("return now.synapse.W") == session.agent.network.of_synapses("W")[i, j]
     browser.run("$('picture').focus()")
     browser.keys("\ue014")
-    browser.until(lambda: browser.run("return now.synapse.number") == 701 * 64 + 9)
+    browser.until(lambda: browser.run("return now.synapse.number") == (i + 1) * 64 + j)
     browser.run("document.activeElement.blur()")
 
 
