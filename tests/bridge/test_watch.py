@@ -530,15 +530,16 @@ def two_pages_one_game(browser: Browser, session: Session, view: View) -> None:
     one = browser.windows()[0]
     two = browser.window()
     browser.open(view.address)
-    browser.until(lambda: decision(browser) == session.game.decisions)
+    at = session.game.decisions
+    browser.until(lambda: decision(browser) == at)
     browser.keys("\ue014")
-    at = browser.until(lambda: decision(browser) if decision(browser) else 0)
     numbers = "return [now.decision, now.score, now.energy, now.h, Array.from(now.rgb).join()]"
-    browser.until(lambda: browser.run("return now.energy_decision === now.decision"))
+    summed = "return now.energy_decision === arguments[0] && now.decision === arguments[0]"
+    browser.until(lambda: browser.run(summed, at + 1))
     seen = browser.run(numbers)
     browser.close()
     browser.choose(one)
-    browser.until(lambda: decision(browser) >= at)
+    browser.until(lambda: browser.run(summed, at + 1))
     assert browser.run(numbers) == seen
     assert two not in browser.windows()
     browser.keys(" ")
