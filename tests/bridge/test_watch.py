@@ -606,7 +606,7 @@ def test_an_interrupt_is_one_line() -> None:
     said = running.stdout.readline()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ shows the game; Ctrl-C ends it\.\n", said)
     running.send_signal(signal.SIGINT)
-    assert running.wait(30) == 130
+    assert running.wait(120) == 130
     assert running.stderr.read() == "mstpn watch: stopped\n"
 
 
