@@ -88,12 +88,13 @@ def play_recorded(pong: Pong, agent: BrianAgent, seed: int, path: Path) -> tuple
 
 
 def parts(agent: BrianAgent, seed: int) -> dict[str, float]:
-    """Seconds of the parts of a game, each with the cost of being watched."""
-    pong, watched, started = Pong(), Watched(), now()
+    """Seconds of the parts of a game's decisions, each with the cost of being watched."""
+    pong, watched = Pong(), Watched()
     game = Game(pong, agent, seed)
     watched.watch("emulator", pong, "step")
     watched.watch("network", agent.network, "step")
     watched.watch("agent", agent, "step")
+    started = now()
     for _ in game.frames():
         pass
     del agent.step, agent.network.step  # the watched ones: those of the classes again
