@@ -258,7 +258,7 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no processes": (lambda _: ["--processes", "0"], "--processes: must be an integer >= 1"),
     "negative seed": (lambda _: ["--seed", "-1"], "--seed"),
     "sticky": (lambda _: ["--sticky", "1.5"], "must be a number in [0, 1], got '1.5'"),
-    "sticky nan": (lambda _: ["--sticky", "nan"], "must be a number in [0, 1], got 'nan'"),
+    "sticky nan": (lambda _: ["--sticky", "nan"], "argument --sticky: must be a number, got 'nan'"),
     "unknown option": (lambda _: ["--fast"], "--fast"),
     "bias": (lambda _: ["--bias", "best"], "invalid choice: 'best'"),
     "unwritable": (lambda f: ["--json", str(f / "none/g.json")], "cannot write"),

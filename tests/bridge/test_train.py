@@ -342,7 +342,7 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--pixel-unit", "0"], "pixel-unit must be positive, got 0.0"),
         (["--tracking-penalty", "-1"], "tracking-penalty must be at least 0 and finite, got -1.0"),
         (["--delta-f-std", "-1"], "delta-f-std must be at least 0 and finite, got -1.0"),
-        (["--weight-dtod", "nan"], "weight-dtod must be at least 0 and finite, got nan"),
+        (["--weight-dtod", "nan"], "argument --weight-dtod: must be a number, got 'nan'"),
         (["--torch-device", "tpu"], "torch-device must be cpu or cuda, got tpu"),
         (["--resume"], "state.safetensors"),
         (["--total-steps", "many"], "--total-steps"),

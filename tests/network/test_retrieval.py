@@ -266,12 +266,12 @@ def test_the_example_trains_answers_draws_and_goes_on(
         (["--keys", "1"], "keys must be in [2, 26], got 1"),
         (["--values", "11"], "values must be in [2, 10], got 11"),
         (["--hidden", "0"], "hidden must be at least 1, got 0"),
-        (["--learning-rate", "nan"], "learning-rate must be positive, got nan"),
-        (["--seed", "-1"], "seed must be in [0, 2^31), got -1"),
+        (["--learning-rate", "nan"], "argument --learning-rate: must be a number, got 'nan'"),
+        (["--seed", "-1"], "argument --seed: must be an integer >= 0, got '-1'"),
         (["--normalisation", "stpn"], "normalisation must be one of none, l2, got 'stpn'"),
-        (["--tests", "0"], "tests must be in [1, 2000], got 0"),
+        (["--tests", "0"], "argument --tests: must be an integer >= 1, got '0'"),
         (["--step-seconds", "0"], "step-seconds must be positive, got 0.0"),
-        (["--steps", "many"], "argument --steps: invalid int value: 'many'"),
+        (["--steps", "many"], "argument --steps: must be an integer >= 0, got 'many'"),
     ],
 )
 def test_bad_options_end_with_one_line(
