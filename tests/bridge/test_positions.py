@@ -18,7 +18,7 @@ def test_ball_and_paddle_are_found_where_the_emulator_has_them() -> None:
     frames, ram = [], []
     for _ in range(400):
         frames.append(game.step(int(rng.integers(6)))[0])
-        ram.append(game._env.unwrapped.ale.getRAM().astype(float))  # type: ignore[attr-defined]
+        ram.append(game._ale.getRAM().astype(float))
     ball_x, ball_y, paddle_y = np.array(ram)[:, [49, 54, 51]].T
     ball_row, ball_column, paddle_row = positions(np.array(frames))
     seen = np.isfinite(ball_row) & (ball_y > 0)

@@ -183,7 +183,8 @@ def test_an_assignment_between_spikes_leaves_traces_as_they_are(
 ) -> None:
     once, twice = (Model(device, 5, (3, 4), rule=rule, limits=None) for _ in range(2))
     for model in (once, twice):
-        model.synapses.Gamma, model.synapses.V_bias = 0.05, 0.5 * volt
+        model.synapses.Gamma = 0.05 if rule == "traces" else 0.0
+        model.synapses.V_bias = 0.5 * volt
     once.run(400 * ms)
     for _ in range(5):
         twice.run(80 * ms)
