@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from mstpn.synapses.support.command_line import Parser, integer, need_extra
@@ -79,14 +80,14 @@ def run_all(
 
     Raises
     ------
-    ModuleNotFoundError
+    ValueError
         If an address is given and Ray is not installed.
     """
     if address is not None:
         yield from _on_cluster(tasks, work, address, progress)
     elif processes == 1 and progress is None:
         for task in tasks:
-            yield _outcome(task, lambda task=task: work(task))  # type: ignore[misc]
+            yield _outcome(task, partial(work, task))
     else:
         yield from _in_processes(tasks, work, processes, progress or (lambda: None))
 
@@ -168,15 +169,16 @@ def _on_cluster(
             if progress is not None:
                 progress()
             for reference in ended:
-                yield _of_ray(of_task[reference], reference)
+                yield _outcome(of_task[reference], partial(_of_ray, reference))
     finally:
         ray.shutdown()
 
 
-def _of_ray(task: Task, reference: Any) -> Outcome[Task, Any]:
+def _of_ray(reference: Any) -> Any:
+    """A result; what was raised far away is raised as it was there."""
     import ray
 
     try:
-        return Outcome(task, ray.get(reference))
+        return ray.get(reference)
     except ray.exceptions.RayError as error:
-        return Outcome(task, None, one_line(getattr(error, "cause", None) or error))
+        raise getattr(error, "cause", None) or error from error

@@ -16,6 +16,7 @@ from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT, SHIPPED, add_checkpoint
 from mstpn.synapses.support.command_line import (
     Parser,
     exit_status,
+    finite,
     integer,
     positive,
     probability,
@@ -54,7 +55,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="device file, the package's own if absent; repeat it to choose among more",
     )
     parser.add_argument(
-        "--hold", type=float, metavar="VOLT", help="hold this voltage on all synapses at the start"
+        "--hold", type=finite, metavar="VOLT", help="hold this voltage on all synapses at the start"
     )
     for name, what in (
         ("sticky", "the last action is repeated"),

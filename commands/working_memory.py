@@ -61,7 +61,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--cued",
-        type=int,
+        type=integer(1),
         choices=range(1, COLUMNS.hypercolumns),
         default=3,
         metavar="N",
