@@ -7,48 +7,29 @@ nothing of the package.
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scripts
 from brian2.units import DimensionMismatchError, nsiemens, second, volt
+from measured_device import STEP, TABLES, TRUE, Columns, fitted, grid, written
 from numpy.typing import NDArray
 from scipy.stats import binom, t
 
-from mstpn.analysis.device.fit import DeviceFit, fit_device
+from mstpn.analysis.device.fit import fit_device
 from mstpn.analysis.device.fit_report import device_toml, summary
 from mstpn.analysis.device.reading import read_measurements
 from mstpn.analysis.device.tables import BIAS_POWER, DECAY, PULSES, Table
 from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
 from mstpn.synapses.support.sourced import DataError
 
-STEP = 0.05  # s
-TRUE = {  # SI units
-    "bias_power": 0.5**2 * 15e-9,
-    "weight_conductance": 8e-9,
-    "decay_half_voltage": 0.27,
-    "decay_slope_voltage": 0.1,
-    "decay_min": 1 / (1 + np.exp(1.7)),  # at 0.1 V
-    "decay_max": 1 / (1 + np.exp(-2.3)),  # at 0.5 V
-    "pulse_conductance": 1.4e-9,
-    "pulse_conductance_exponent": 3.3,
-    "pulse_energy": 25e-12,
-    "pulse_energy_exponent": 2.2,
-}
-FILES = {"pulses": PULSES, "decay": DECAY, "power": BIAS_POWER}
 N_REPEATS = 200
 
 Array = NDArray[np.float64]
-Columns = Mapping[str, Array]
-
-
-def grid(*axes: Any) -> list[Array]:
-    return [a.ravel() for a in np.meshgrid(*axes, indexing="ij")]
 
 
 def made(rng: np.random.Generator | None = None) -> dict[str, dict[str, Array]]:
@@ -79,25 +60,6 @@ def made(rng: np.random.Generator | None = None) -> dict[str, dict[str, Array]]:
             "power (nW)": noisy(u**2 * (15 + 8 * S), 0.05),
         },
     }
-
-
-def csv_of(columns: Columns) -> str:
-    rows = zip(*(c.tolist() for c in columns.values()), strict=True)
-    return "\n".join([",".join(columns), *(",".join(map(repr, row)) for row in rows)]) + "\n"
-
-
-def written(folder: Path, tables: Mapping[str, Columns]) -> dict[str, Path]:
-    for name, columns in tables.items():
-        (folder / f"{name}.csv").write_text(csv_of(columns), encoding="utf-8")
-    return {name: folder / f"{name}.csv" for name in tables}
-
-
-def fitted(folder: Path, tables: Mapping[str, Columns], base: Path = DEFAULT_DEVICE) -> DeviceFit:
-    read: dict[str, Any] = {
-        name: read_measurements(path, FILES[name]) for name, path in written(folder, tables).items()
-    }
-    duration = STEP * second if "decay" in tables else None
-    return fit_device(base, **read, decay_duration=duration)
 
 
 def test_noiseless_data_give_the_constants_back(tmp_path: Path) -> None:
@@ -452,7 +414,7 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="measurements of pulses, decay or power are needed"):
         fit_device(DEFAULT_DEVICE)
     paths = written(tmp_path, made())
-    decay, power = (read_measurements(paths[n], FILES[n]) for n in ("decay", "power"))
+    decay, power = (read_measurements(paths[n], TABLES[n]) for n in ("decay", "power"))
     with pytest.raises(DataError, match=r"decay_duration must be positive, got 0\. s"):
         fit_device(DEFAULT_DEVICE, decay=decay, decay_duration=0 * second)
     with pytest.raises(DimensionMismatchError, match="decay_duration must be in second"):

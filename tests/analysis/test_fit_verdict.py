@@ -7,24 +7,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import scripts
-from brian2.units import second
+from measured_device import STEP, fitted, grid
 from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 from scipy.stats import binom, f, norm, t
 
-from mstpn.analysis.device.fit import DeviceFit, fit_device
 from mstpn.analysis.device.fit_report import device_toml, summary, verdict
 from mstpn.analysis.device.forms import Forms
 from mstpn.analysis.device.least_squares import Fit
-from mstpn.analysis.device.reading import read_measurements
-from mstpn.analysis.device.tables import BIAS_POWER, DECAY, PULSES
 from mstpn.analysis.device.verdict import lack_of_fit, nested, rounds, runs
-from mstpn.synapses.memristor import DEFAULT_DEVICE, DeviceError, Memristor
+from mstpn.synapses.memristor import DeviceError, Memristor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import device_fit as benchmark
@@ -32,15 +28,13 @@ import device_fit as benchmark
 Array = NDArray[np.float64]
 Columns = dict[str, Array]
 
-TABLES = {"pulses": PULSES, "decay": DECAY, "power": BIAS_POWER}
-STEP = benchmark.STEP
 N_CLEAN = 30
 N_COVERED = 40
 
-V, W, _ = benchmark.grid([2.2, 2.8, 3.4, 4.0], [50, 100, 200], range(2))
-SIGNED, SIGNED_W, _ = benchmark.grid([-4, -3.4, -2.8, -2.2, 2.2, 2.8, 3.4, 4], [50, 100], range(2))
-SIX_V, SIX_W, SIX = benchmark.grid([2.2, 2.8, 3.4, 4.0], [50, 100], range(6))
-B, S, _ = benchmark.grid([0.1, 0.2, 0.3, 0.4, 0.5], np.geomspace(0.01, 2, 15), range(2))
+V, W, _ = grid([2.2, 2.8, 3.4, 4.0], [50, 100, 200], range(2))
+SIGNED, SIGNED_W, _ = grid([-4, -3.4, -2.8, -2.2, 2.2, 2.8, 3.4, 4], [50, 100], range(2))
+SIX_V, SIX_W, SIX = grid([2.2, 2.8, 3.4, 4.0], [50, 100], range(6))
+B, S, _ = grid([0.1, 0.2, 0.3, 0.4, 0.5], np.geomspace(0.01, 2, 15), range(2))
 STEPS_TO_E = np.log(1 + np.exp(-(B - 0.27) / 0.1))  # ln(1/Lambda) of the device file's comments
 
 
@@ -55,17 +49,6 @@ def pulses(v: Array, w: Array, change: Array, **more: Array) -> dict[str, Column
 def decay(left: Array, b: Array = B, s: Array = S) -> dict[str, Columns]:
     conductance = 15 + 4 * b + 2.5 * left + noise(b, 0.05)
     return {"decay": {"bias voltage (V)": b, "time (s)": s, "conductance (nS)": conductance}}
-
-
-def fitted(folder: Path, tables: dict[str, Columns], **options: Any) -> DeviceFit:
-    read: dict[str, Any] = {}
-    for name, columns in tables.items():
-        path = folder / f"{name}.csv"
-        rows = np.stack(list(columns.values()), axis=1)
-        np.savetxt(path, rows, delimiter=",", header=",".join(columns), fmt="%.15g")
-        read[name] = read_measurements(path, TABLES[name])
-    duration = STEP * second if "decay" in tables else None
-    return fit_device(DEFAULT_DEVICE, **read, decay_duration=duration, **options)
 
 
 POWER_LAW = 1.4 * (V / 4) ** 3.3
@@ -192,7 +175,7 @@ def test_fits_that_are_right_are_trusted(tmp_path: Path) -> None:
 
 def linear_fit(folder: Path, misfit: float = 0.0) -> tuple[Fit, Array, Array]:
     """A fit of the power with its design matrix, and what was measured in nW."""
-    v, s, _ = benchmark.grid([0.2, 0.4, 0.6], [-0.5, 0.0, 1.0, 2.0], range(2))
+    v, s, _ = grid([0.2, 0.4, 0.6], [-0.5, 0.0, 1.0, 2.0], range(2))
     power = v**2 * (12 + 9 * s + misfit * s**2) + noise(v, 0.05)
     error = np.full(len(v), 0.05)  # stated, so that every row weighs the same
     columns = {"bias voltage (V)": v, "weight S": s, "power (nW)": power, "power error (nW)": error}
@@ -249,7 +232,7 @@ def test_nested_laws_are_compared_as_scipy_fits_them(tmp_path: Path) -> None:
 
 def test_several_devices_have_the_interval_of_their_mean(tmp_path: Path) -> None:
     sizes = np.array([0.7, 1.0, 1.5])
-    v, s, k = benchmark.grid([0.3, 0.6], [-0.5, 0.5, 1.5], range(3))
+    v, s, k = grid([0.3, 0.6], [-0.5, 0.5, 1.5], range(3))
     power = v**2 * sizes[k.astype(int)] * (15 + 8 * s)
     columns = {"bias voltage (V)": v, "weight S": s, "power (nW)": power, "device": k}
     fit = fitted(tmp_path, {"power": columns})

@@ -14,45 +14,22 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from brian2.units import second
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mstpn.analysis.device.fit import fit_device
-from mstpn.analysis.device.reading import read_measurements
-from mstpn.analysis.device.tables import BIAS_POWER, DECAY, PULSES
-from mstpn.synapses.memristor import DEFAULT_DEVICE
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from measured_device import STEP, TRUE, fitted, grid
+
 from mstpn.synapses.support.command_line import Parser, exit_status, integer
 from mstpn.synapses.support.files import write_json
-
-STEP = 0.05  # s
-TRUE = {  # SI units
-    "bias_power": 0.5**2 * 15e-9,
-    "weight_conductance": 8e-9,
-    "decay_half_voltage": 0.27,
-    "decay_slope_voltage": 0.1,
-    "decay_min": 1 / (1 + np.exp(1.7)),  # at 0.1 V
-    "decay_max": 1 / (1 + np.exp(-2.3)),  # at 0.5 V
-    "pulse_conductance": 1.4e-9,
-    "pulse_conductance_exponent": 3.3,
-    "pulse_energy": 25e-12,
-    "pulse_energy_exponent": 2.2,
-}
-TABLES = {"pulses": PULSES, "decay": DECAY, "power": BIAS_POWER}
 
 Array = NDArray[np.float64]
 SIZES = ("dG", "E", "G", "P")
 Columns = dict[str, Array]
 Scatter = Callable[[Array, float], Array]
-
-
-def grid(*axes: Any) -> list[Array]:
-    """Every combination."""
-    return [a.ravel().astype(float) for a in np.meshgrid(*axes, indexing="ij")]
 
 
 def device(noisy: Scatter, size: Mapping[str, float], half: float = 0.27) -> dict[str, Columns]:
@@ -113,14 +90,7 @@ CASES = {"additive": additive, "relative": relative, "six devices": six_devices}
 
 def covered(folder: Path, tables: Mapping[str, Columns]) -> dict[str, bool]:
     """Whether each interval holds the true constant."""
-    read: dict[str, Any] = {}
-    for name, columns in tables.items():
-        path = folder / f"{name}.csv"
-        rows = np.stack(list(columns.values()), axis=1)
-        np.savetxt(path, rows, delimiter=",", header=",".join(columns), fmt="%.12g")
-        read[name] = read_measurements(path, TABLES[name])
-    duration = STEP * second if "decay" in read else None
-    found = fit_device(DEFAULT_DEVICE, **read, decay_duration=duration).found
+    found = fitted(folder, tables).found
     hits = {}
     for name in TRUE.keys() & found.keys():
         if (interval := found[name].interval) is not None:
