@@ -27,8 +27,8 @@ class TwinConfig:
     decay_min, decay_max : float
         Range of Lambda per network step, within [0, 1).
     limits : WriteLimits, optional
-        None for ideal updates. Gradients pass limits straight through: they are those of the
-        update that was wanted.
+        None for ideal updates. The gradient of Gamma is that of the update that was wanted;
+        h and z get one only from updates that are issued and not bounded.
     bias_lines : str
         Which synapses share one Lambda, one of `mstpn.network.wiring.BIAS_LINES`.
     feedback : bool

@@ -489,10 +489,7 @@ def _back_through_gap(
 
 @numba.njit(fastmath=_FAST, inline="never")
 def _update_adjoints(rows: Array, p: Array, gain: Array, q: Array) -> None:
-    """Write those of the wanted updates, through F.
-
-    Limits and noise are passed straight through.
-    """
+    """Write those of the wanted updates, through F, as if all of them were issued."""
     for k in range(rows.shape[0]):
         j = rows[k]
         for i in range(p.shape[1]):
@@ -529,11 +526,25 @@ def _add_pulse_slopes(
 
 
 @numba.njit(fastmath=_FAST, inline="never")
-def _scale_rows(rows: Array, q: Array, gamma: Array, into: Array) -> None:
+def _through_pulses(
+    rows: Array,
+    q: Array,
+    gamma: Array,
+    h: Array,
+    z: Array,
+    least: float,
+    most: float,
+    into: Array,
+) -> None:
+    """Write the adjoints of h z: Gamma times those of the updates that the limits let vary."""
+    zero = q.dtype.type(0)
     for k in range(rows.shape[0]):
         j = rows[k]
-        for i in range(gamma.shape[1]):
-            into[k, i] = q[k, i] * gamma[j, i]
+        z_j = z[j]
+        for i in range(h.shape[0]):
+            size = abs(gamma[j, i] * (z_j * h[i]))
+            within = (size >= least) & (size <= most)
+            into[k, i] = q[k, i] * gamma[j, i] if within else zero
 
 
 @numba.njit(fastmath=_FAST, inline="never")
@@ -642,9 +653,11 @@ def backward(
     Those outputs are h, F(T), the first two sums of `forward`, and for each game the sum of
     ``held F`` over its steps and synapses. Shapes as in `forward`; `grad_held` is (B,).
 
-    Limits and noise are passed straight through: gradients are those of the update that was
-    wanted, taken at the F that came of it. Silent inputs get the gradient 0, which is right
-    behind a ReLU.
+    The gradient of Gamma passes the limits straight through, so that a Gamma too small for any
+    pulse can grow: it is that of the update that was wanted, at the F that came of it. Those of
+    h and z stop at an update that is not issued or bounded, as the recursion itself does:
+    passed on, they grow without bound where the recursion is stable. Noise is left out. Silent
+    inputs get the gradient 0, which is right behind a ReLU.
 
     Returns
     -------
@@ -707,7 +720,7 @@ def backward(
                         *(rows, layer.gamma, layer.gamma_power, h, h_power, z, z_power),
                         *(spent, least, most, q),
                     )
-                _scale_rows(rows, q, layer.gamma, through)
+                _through_pulses(rows, q, layer.gamma, h, z, least, most, through)
                 _add_columns(rows, through, z, da)
                 for i in range(n_out):
                     da[i] *= one - h[i] * h[i]

@@ -479,15 +479,30 @@ def _step(
         norm = total.norm(dim=-1).clamp_min(NORM_FLOOR)
         current, trace = current / norm, trace / norm[..., None]
     h = torch.tanh(current + bias)
-    update = gamma * torch.einsum("bi,bj->bij", h, z)
+    limits = config.limits or _UNLIMITED
+    update = _wanted(h, z, gamma, config.limits)
     ideal = decay * trace + (update if gain is None else gain * update)
     if config.limits is None and relative is None:
         return State(h, ideal)
-    limits = config.limits or _UNLIMITED
     with torch.no_grad():
         pulse = _pulse(update, gain, relative, limits)
         limited = _windowed(decay * trace, pulse, limits.total_min, limits.total_max, weight)
     return State(h, limited + (ideal - ideal.detach()))
+
+
+def _wanted(h: Tensor, z: Tensor, gamma: Tensor, limits: WriteLimits | None) -> Tensor:
+    """Gamma h z^T, whose gradient reaches h and z only where the limits let the update vary.
+
+    Where they do not, F does not follow h and z, and an adjoint that did would grow without
+    bound while the recursion is stable. Gamma gets its gradient everywhere, so that it can grow
+    until its pulses are issued.
+    """
+    outer = torch.einsum("bi,bj->bij", h, z)
+    if limits is None:
+        return gamma * outer
+    size = (gamma * outer).abs()
+    varies = (size >= limits.delta_f_min) & (size <= limits.delta_f_max)
+    return gamma * torch.where(varies, outer, outer.detach())
 
 
 def _pulse(
@@ -519,7 +534,7 @@ def _slow_step(
     z = _presynaptic(x, state.h * keep[:, None], config)
     fast, slow = (state.trace * keep[:, None, None, None]).unbind(1)
     h = torch.tanh(torch.einsum("bij,bj->bi", weight + fast + slow, z) + bias)
-    update = gamma * torch.einsum("bi,bj->bij", h, z)
+    update = _wanted(h, z, gamma, config.limits)
     share, slow_decay = deviations.slow_fraction, deviations.slow_decay(decay)
     moved = gain * update
     ideal = torch.stack(

@@ -105,7 +105,7 @@ def test_the_published_stpn_layer() -> None:
         np.testing.assert_allclose(last.trace[b].detach(), trace, rtol=0, atol=1e-13)
 
 
-def test_gradients_pass_limits_straight_through() -> None:
+def test_the_gradient_of_gamma_passes_limits_straight_through() -> None:
     made = layer(limits=WriteLimits(delta_f_min=10.0))
     x, _, _ = sequence()
     h, last = made(x[:1], made.initial_state(B), torch.ones(1, B, dtype=torch.float64))
@@ -190,6 +190,40 @@ def test_fused_gradients_against_finite_differences(normalisation: str) -> None:
         return h, last.trace
 
     assert torch.autograd.gradcheck(run, (x, *state, *made.parameters()), fast_mode=True)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_all_other_gradients_are_those_of_the_limited_recursion(fused: bool) -> None:
+    """Against finite differences, which no update here is near enough to a limit to disturb."""
+    made = layer(limits=WriteLimits(0.02, 0.1))
+    made.gamma.requires_grad_(False)
+    x, state, keep = sequence()
+    shares = made.limited_fractions(x.detach(), State(*(s.detach() for s in state)), keep)
+    assert 0.2 < shares["not_issued"] < 0.8 and 0.2 < shares["clipped"] < 0.8
+
+    def run(x: Tensor, h0: Tensor, trace0: Tensor, *_parameters: Tensor) -> tuple[Tensor, Tensor]:
+        h, last = made(x, State(h0, trace0), keep, fused=fused)
+        return h, last.trace
+
+    learned = [p for p in made.parameters() if p.requires_grad]
+    assert torch.autograd.gradcheck(run, (x, *state, *learned), fast_mode=True)
+
+
+def test_gradients_stay_small_where_no_update_is_issued() -> None:
+    """Gamma far below any pulse: the layer is one of W alone, and so are its gradients."""
+    made = layer(limits=WriteLimits(delta_f_min=1.0))
+    x, state, keep = sequence()
+    still = State(state.h, torch.zeros_like(state.trace))
+    h, _ = made(x, still, keep, fused=True)
+    got = torch.autograd.grad(h.sum(), [x, made.weight, made.bias])
+    out, total = state.h, torch.zeros((), dtype=torch.float64)
+    for x_t, keep_t in zip(x, keep, strict=True):
+        z = torch.cat([x_t, out * keep_t[:, None]], dim=1)
+        out = torch.tanh(z @ made.weight.T + made.bias)
+        total = total + out.sum()
+    expected = torch.autograd.grad(total, [x, made.weight, made.bias])
+    for ours, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(ours, other, rtol=0, atol=1e-12)
 
 
 def inside(state: State, made: STHebbLayer, limits: WriteLimits) -> State:
