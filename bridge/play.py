@@ -149,10 +149,13 @@ class Game:
             twin.reset(seed)
         self._observation = pong.reset(seed)
         self.score, self.decisions, self.done = 0.0, 0, False
-        self._saturation = Saturation(agent.network)
-        self._step_time = StepTime(agent.network)
+        self._start_counting()
         self._equal, self._difference = np.zeros((), np.int64), np.zeros(())
         self._started = time.perf_counter()
+
+    def _start_counting(self) -> None:
+        self._saturation = Saturation(self.agent.network)
+        self._step_time = StepTime(self.agent.network)
 
     def frames(self) -> Iterator[Frame]:
         """Play on to the end, one decision after the other."""
@@ -232,6 +235,7 @@ class Game:
         if not np.array_equal(self._observation, own["observation"]):
             raise StateError("observation differs: the emulator is another one")
         self.decisions = len(actions)
+        self._start_counting()
         for name, counted in self._counted().items():
             counted[...] = own[name]
         self._started = time.perf_counter() - float(own["wall_second"])

@@ -21,7 +21,8 @@ class Saturation:
     """Counts from step to step; |h| in every one, synapses in some.
 
     W + F is taken as of the last event of each synapse, from which F only decays, so that no
-    extreme is missed for being read late.
+    extreme is missed for being read late. Rows that were not visited since the last sample are
+    as they were then, unless something was assigned to the synapses.
 
     Parameters
     ----------
@@ -42,28 +43,36 @@ class Saturation:
         self._window = (device.weight_min, device.weight_max)
         if limits:
             self._window = (limits.total_min, limits.total_max)
-        self._total = np.empty(network.parameters.weight.size)
         self.counts = np.zeros((3, 2), dtype=np.int64)
+        n_pre = network.presynaptic.N
+        self._outside = np.zeros(n_pre, np.int64)  # synapses of each row, as of its last sample
+        self._visited = np.ones(n_pre, bool)  # rows since that sample
+        self._seen = network.synapses.n_assignments
 
     def observe(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
         """Look at the network after a step from z, (M,), to h, (N,)."""
+        active = z != 0
+        self._visited |= active
         if self.counts[0, 1] // h.size % self._every == 0:
             self._sample(z, h)
+            self._visited = active  # their pulses are still to come
         self.counts[0] += np.count_nonzero(np.abs(h) >= H_SATURATED), h.size
 
     def _sample(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
         active = np.flatnonzero(z)
         size = np.abs(self._network.view_of_synapses("Gamma")[active] * np.outer(z[active], h))
         self.counts[1] += (size > self._largest).sum(), size.size
+        if self._seen != self._network.synapses.n_assignments:
+            self._seen = self._network.synapses.n_assignments
+            self._visited[:] = True
+        rows = np.flatnonzero(self._visited)
+        view, slow = self._network.view_of_synapses, "F_slow" in self._network.synapses.variables
+        total = sum(view(name)[rows] for name in ("W", "F", *(["F_slow"] if slow else [])))
         low, high = self._window
-        variables = self._network.synapses.variables
-        total = np.add(variables["W"].get_value(), variables["F"].get_value(), out=self._total)
-        if "F_slow" in variables:
-            total += variables["F_slow"].get_value()
         limited = self._network.parameters.limits is not None
         below, above = (np.less_equal, np.greater_equal) if limited else (np.less, np.greater)
-        outside = np.count_nonzero(below(total, low)) + np.count_nonzero(above(total, high))
-        self.counts[2] += outside, total.size
+        self._outside[rows] = (below(total, low) | above(total, high)).sum(axis=1)
+        self.counts[2] += self._outside.sum(), self._network.parameters.weight.size
 
     def shares(self) -> dict[str, float]:
         """Shares so far.

@@ -9,24 +9,32 @@ each::
 A row without a pulse to any of its synapses takes no time.
 """
 
+from pathlib import Path
+
 import numpy as np
 from brian2.units import Quantity, second
 from numpy.typing import NDArray
 
 from mstpn.network.brian import MSTPNNetwork
+from mstpn.synapses.support.brian_target import compiles, extension
 
 __all__ = ["StepTime"]
 
 Array = NDArray[np.float64]
-_AT_ONCE = 16
+_SOURCE = Path(__file__).with_suffix(".pyx")
 
 
 class StepTime:
-    """Counts rows and time from step to step, some steps at once.
+    """Counts rows and time from step to step.
 
     Parameters
     ----------
     network : MSTPNNetwork
+
+    Attributes
+    ----------
+    totals : ndarray, (5,)
+        Steps, sum and largest number of rows, sum and largest time in second.
     """
 
     def __init__(self, network: MSTPNNetwork) -> None:
@@ -34,58 +42,18 @@ class StepTime:
         limits, device = network.parameters.limits, network.device
         above_zero = float(np.nextafter(0.0, 1.0))
         self._smallest = max(limits.delta_f_min if limits is not None else 0.0, above_zero)
-        self._take_gamma()
         self._pulse_second = float(device.pulse_width / second)
         self._read_second = float(device.read_duration / second)
-        self._totals = np.zeros(5)
-        self._waiting: list[tuple[Array, Array]] = []
-
-    @property
-    def totals(self) -> Array:
-        """Steps, sum and largest number of rows, sum and largest time in second; (5,)."""
-        self._count()
-        return self._totals
+        self._rows = extension(_SOURCE.read_text()).written_rows if compiles() else _written_rows
+        self.totals = np.zeros(5)
 
     def observe(self, z: Array, h: Array) -> None:
         """Count the step from z, (M,), to h, (N,): its reads and the pulses it asks for."""
-        if self._seen != self._network.synapses.n_assignments:
-            self._count()
-            self._take_gamma()
-        self._waiting.append((z.copy(), h.copy()))
-        if len(self._waiting) == _AT_ONCE:
-            self._count()
-
-    def _take_gamma(self) -> None:
-        """As it is until something is assigned to the synapses."""
-        self._seen = self._network.synapses.n_assignments
-        self._gamma = np.abs(self._network.of_synapses("Gamma"))
-        self._strongest = self._gamma.argmax(axis=1)
-        self._most = self._gamma.max(axis=1)
-
-    def _count(self) -> None:
-        """Count the steps that wait."""
-        if not self._waiting:
-            return
-        z, h = (np.abs(values) for values in zip(*self._waiting, strict=True))
-        self._waiting.clear()
-        for rows, largest in zip(self._rows(z, h).tolist(), z.max(axis=1).tolist(), strict=True):
-            time = rows * self._pulse_second + largest * self._read_second
-            steps, row_sum, row_most, time_sum, most = self._totals.tolist()
-            row_most, most = max(row_most, rows), max(most, time)
-            self._totals[:] = steps + 1, row_sum + rows, row_most, time_sum + time, most
-
-    def _rows(self, z: Array, h: Array) -> NDArray[np.intp]:
-        """Rows in which some update is issued, of each step; z and h are absolute values.
-
-        Whether that of the largest Gamma is, or would be if its h were the largest, settles most.
-        """
-        step, row = np.nonzero(z)
-        size, most = z[step, row], self._most[row]
-        written = most * h[step, self._strongest[row]] * size >= self._smallest
-        open_ = np.flatnonzero(~written & (most * h.max(axis=1)[step] * size >= self._smallest))
-        updates = self._gamma[row[open_]] * h[step[open_]]
-        written[open_] = updates.max(axis=1, initial=0.0) * size[open_] >= self._smallest
-        return np.bincount(step[written], minlength=len(z))
+        rows = self._rows(z, h, self._network.view_of_synapses("Gamma"), self._smallest)
+        time = rows * self._pulse_second + float(np.abs(z).max()) * self._read_second
+        steps, row_sum, row_most, time_sum, most = self.totals.tolist()
+        row_most, most = max(row_most, rows), max(most, time)
+        self.totals[:] = steps + 1, row_sum + rows, row_most, time_sum + time, most
 
     def summary(self) -> dict[str, float]:
         """So far.
@@ -108,3 +76,10 @@ class StepTime:
     def step_duration(self) -> Quantity:
         """Of the network."""
         return self._network.clock.dt
+
+
+def _written_rows(z: Array, h: Array, gamma: Array, smallest: float) -> int:
+    """How many rows have an update of at least this size, without a compiler."""
+    active = np.flatnonzero(z)
+    sizes = np.abs(gamma[active] * h * z[active, None])
+    return int(np.count_nonzero((sizes >= smallest).any(axis=1)))
