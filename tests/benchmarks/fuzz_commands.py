@@ -1,6 +1,6 @@
 """Many strange command lines for every program.
 
-    python tests/benchmarks/fuzz_commands.py --cases 20000 --json fuzz_commands.json
+    PYTHONPATH=tests python tests/benchmarks/fuzz_commands.py --cases 20000 --json fuzz_commands.json
 
 Each is read as the program reads it, in an empty folder: it must become options of finite numbers,
 or end in one line on stderr and status 2, and leave the folder as it was.
@@ -43,7 +43,8 @@ def main() -> int:
             rows.append({"program": name, "cases": each, "wrong": len(found)})
     print(f"{each * len(programs)} command lines of {len(programs)} programs, {wrong} read wrongly")
     if options.json:
-        command = f"python tests/benchmarks/fuzz_commands.py --cases {options.cases}"
+        script = "PYTHONPATH=tests python tests/benchmarks/fuzz_commands.py"
+        command = f"{script} --cases {options.cases}"
         write_json(options.json, {"command": command, "seed": options.seed, "programs": rows})
     return 1 if wrong else 0
 

@@ -1,6 +1,6 @@
 """Whether a watched game keeps to real time on one core, the page open beside it.
 
-    python tests/benchmarks/watch.py --core 0 --seconds 20 --json watch.json
+    PYTHONPATH=tests python tests/benchmarks/watch.py --core 0 --seconds 20 --json watch.json
 
 The program and a headless browser share the core. Wall times mean something on an idle core only;
 processor times are of the program and of all processes of the browser.
