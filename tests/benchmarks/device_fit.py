@@ -1,6 +1,6 @@
 """How often the intervals of a device's fit hold the true constants, under three kinds of scatter.
 
-    PYTHONPATH=tests python tests/benchmarks/device_fit.py --json tests/benchmarks/results/device_fit.json
+    PYTHONPATH=tests python tests/benchmarks/device_fit.py --json device_fit.json
 
 Measurements are made from the laws as the device file's comments write them, with nothing of the
 package, and read back from text: additive noise; noise of 5 % of each reading; six devices whose
