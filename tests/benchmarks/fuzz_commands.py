@@ -1,6 +1,6 @@
 """Many strange command lines for every program.
 
-    PYTHONPATH=tests python tests/benchmarks/fuzz_commands.py --cases 20000 --json fuzz_commands.json
+    PYTHONPATH=tests python tests/benchmarks/fuzz_commands.py --cases 20000 --json fuzz.json
 
 Each is read as the program reads it, in an empty folder: it must become options of finite numbers,
 or end in one line on stderr and status 2, and leave the folder as it was.
