@@ -142,17 +142,20 @@ def synapse_energies(
     }
 
 
-def frame_energies(integration: Integration, device: Memristor, voltage: Array) -> Array:
+def frame_energies(
+    frame_sums: tuple[Array, Array, Array], recording: Recording, device: Memristor, voltage: Array
+) -> Array:
     """Joules of every frame, (T, 3) in the order of `TERMS`.
 
     Parameters
     ----------
-    integration : Integration
-        Done, with `bias_weight` = V^2 `mean_share(Lambda)` in volt^2.
+    frame_sums : tuple of ndarray, (T,)
+        Of an integration of the game with `bias_weight` = V^2 `mean_share(Lambda)` in volt^2.
+    recording : Recording
     device : Memristor
     voltage : ndarray, (M, N), volt
     """
-    r = integration.recording
+    r = recording
     charges = Charges.of(device, r.step_duration)
     standing = np.sum(charges.standing(voltage * volt, r.weight))
     column = np.sum(device.conductance(r.weight), axis=1)
@@ -160,10 +163,11 @@ def frame_energies(integration: Integration, device: Memristor, voltage: Array) 
     reads = np.bincount(
         frame, np.abs(r.event_z) * np.asarray(column)[r.event_unit], minlength=r.n_frames
     )
+    held, read, pulses = frame_sums
     by_term = {
-        "pulse": charges.pulse(integration.frame_pulses),
-        "bias": standing + charges.held(integration.frame_held * volt**2),
-        "read": charges.read(reads * siemens + charges.kappa * integration.frame_read),
+        "pulse": charges.pulse(pulses),
+        "bias": standing + charges.held(held * volt**2),
+        "read": charges.read(reads * siemens + charges.kappa * read),
     }
     return np.stack([np.asarray(by_term[term] / joule) for term in TERMS], axis=-1)
 
@@ -192,16 +196,16 @@ def trace(
     voltage = voltage[presynaptic, postsynaptic].reshape(1, 1)
     decay = one.decay[0, 0]
 
-    def integrated(bias_weight: Array) -> Integration:
+    def integrated(bias_weight: Array) -> tuple[Array, Array, Array]:
         integration = Integration(one, device.energy_exponent, bias_weight)
         integration.advance()
-        return integration
+        return integration.frame_sums()
 
-    f = integrated(np.ones((1, 1))).frame_held
+    f, *_ = integrated(np.ones((1, 1)))
     weighted = integrated(voltage**2 * mean_share(one.decay))
     return {
         "W": np.full_like(f, one.weight[0, 0]),
         "F": f,
         "dF": f - decay * np.concatenate([[0.0], f[:-1]]),
-        "energy": frame_energies(weighted, device, voltage),
+        "energy": frame_energies(weighted, one, device, voltage),
     }

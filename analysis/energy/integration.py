@@ -71,11 +71,12 @@ class Sums:
 
 
 class Integration:
-    """Integrates a recorded game, in as many pieces as you like.
+    """Integrates a recorded game in as many pieces as you like, or one while it is played.
 
     Parameters
     ----------
     recording : Recording
+        What `advance` integrates. It may be shorter than the game whose frames `add` is given.
     exponent : float
         Exponent p of the pulse energy as a power of |Delta F|.
     bias_weight : ndarray, (M, N), optional
@@ -87,12 +88,8 @@ class Integration:
     ----------
     trace : ndarray, (M, N)
         F at the start of the last frame integrated.
-    frame_held : ndarray, (T,)
-        Sum over synapses of bias_weight F, for every frame.
-    frame_read : ndarray, (T,)
-        Sum of |z| F.
-    frame_pulses : ndarray, (T,)
-        Sum of |dF|^p of the pulses that arrive in the frame, as in `Sums.pulses`.
+    frames : list of ndarray, (3, K)
+        Sums over synapses for every frame, in pieces; see `frame_sums`.
     """
 
     def __init__(
@@ -108,15 +105,31 @@ class Integration:
         self._bias_weight = np.zeros_like(recording.weight) if bias_weight is None else bias_weight
         self._floor = np.full_like(recording.weight, -np.inf) if floor is None else floor
         self._pulse_weight = np.abs(recording.gamma) ** exponent
-        self._event_power = np.abs(recording.event_z) ** exponent
         limits = recording.limits
         self._limits = (
             (recording.weight, astuple(limits), limits.delta_f_max**exponent)
             if limits != WriteLimits()
             else (None, None, None)
         )
-        self.frame_held, self.frame_read, self.frame_pulses = np.zeros((3, recording.n_frames))
+        n_pre, n_post = recording.weight.shape
+        self._last = (np.zeros(n_pre), np.zeros(n_post))  # z and h of the frame before
+        self.frames: list[Array] = []
         self.n_frames = 0
+
+    def frame_sums(self) -> tuple[Array, Array, Array]:
+        """Sums over synapses for every frame, each (T,).
+
+        Returns
+        -------
+        held
+            Sum of bias_weight F.
+        read
+            Sum of |z| F.
+        pulses
+            Sum of |dF|^p of the pulses that arrive in the frame, as in `Sums.pulses`.
+        """
+        held, read, pulses = np.concatenate([np.zeros((3, 0)), *self.frames], axis=1)
+        return held, read, pulses
 
     def advance(self, stop: int | None = None) -> Sums:
         """Integrate up to frame `stop`, the end if absent, and return the sums so far.
@@ -133,8 +146,27 @@ class Integration:
             raise ValueError(
                 f"stop must lie in [{self.n_frames}, {self.recording.n_frames}], got {stop}"
             )
-        while self.n_frames < stop:
-            self._block(min(self.n_frames + BLOCK, stop))
+        r = self.recording
+        while (start := self.n_frames) < stop:
+            end = min(start + BLOCK, stop)
+            self._block(r.dense(r.event_z, start, end), r.h[start:end])
+        return self.sums()
+
+    def add(
+        self,
+        h: Array,
+        event_count: NDArray[np.integer[Any]],
+        event_unit: NDArray[np.integer[Any]],
+        event_z: Array,
+    ) -> None:
+        """Integrate the next frames of a game that is being played, given as in `Recording`."""
+        frames = np.repeat(np.arange(len(event_count)), event_count)
+        z = np.zeros((len(self._last[0]), len(event_count)))
+        z[event_unit, frames] = event_z
+        self._block(z, h)
+
+    def sums(self) -> Sums:
+        """The sums so far: the accumulators themselves."""
         return Sums(
             self.n_frames,
             self.exponent,
@@ -142,24 +174,22 @@ class Integration:
             **dict(zip(_STATE, self._state, strict=True)),
         )
 
-    def _block(self, stop: int) -> None:
-        start, r = self.n_frames, self.recording
-        # column k holds frame start + k - 1; before the first frame nothing happened
-        first = max(start - 1, 0)
-        before = first - start + 1
-        z, z_power = np.zeros((2, len(r.weight), stop - start + 1))
-        z[:, before:] = r.dense(r.event_z, first, stop)
-        z_power[:, before:] = r.dense(self._event_power, first, stop)
-        h = np.zeros((stop - start + 1, r.h.shape[1]))
-        h[before:] = r.h[first:stop]
-        frames = np.zeros((3, stop - start))
+    def _block(self, z_frames: Array, h_frames: Array) -> None:
+        """Integrate the next frames, z as (M, K) and h as (K, N)."""
+        # column k holds the frame before frame k of these; before the first nothing happened
+        z = np.concatenate([self._last[0][:, None], z_frames], axis=1)
+        h = np.concatenate([self._last[1][None], h_frames])
+        self._last = z[:, -1].copy(), h[-1].copy()
+        z_power, active = np.zeros_like(z), np.nonzero(z)
+        z_power[active] = np.abs(z[active]) ** self.exponent
+        frames = np.zeros((3, len(h_frames)))
         _advance(
             z,
             z_power,
             h,
             np.abs(h) ** self.exponent,
-            r.decay,
-            r.gamma,
+            self.recording.decay,
+            self.recording.gamma,
             self._bias_weight,
             self._pulse_weight,
             self._floor,
@@ -168,11 +198,8 @@ class Integration:
             frames,
             *self._limits,
         )
-        for total, frame in zip(
-            (self.frame_held, self.frame_read, self.frame_pulses), frames, strict=True
-        ):
-            total[start:stop] = frame
-        self.n_frames = stop
+        self.frames.append(frames)
+        self.n_frames += len(h_frames)
 
 
 _STATE = ("trace", "added", "read", "below", "pulses", "updates")

@@ -45,6 +45,7 @@ def ledger(
     *,
     synapses: Sequence[tuple[int, int]] = (),
     attributes: Mapping[str, str] | None = None,
+    integration: Integration | None = None,
 ) -> xr.Dataset:
     """Account for a whole game.
 
@@ -59,6 +60,8 @@ def ledger(
         updates, S_max{dF}, comes first in any case: that of the largest sum of |dF|.
     attributes : mapping of str to str, optional
         Added to those of the recording, such as the name of the bias policy.
+    integration : Integration, optional
+        Of `integration_of`, where the game was integrated while it was played.
 
     Returns
     -------
@@ -73,10 +76,10 @@ def ledger(
         If a synapse does not exist.
     """
     voltage = np.broadcast_to(np.asarray(bias_voltage / volt), recording.weight.shape)
-    weight = voltage**2 * mean_share(recording.decay)
-    floor = -recording.weight - float(device.offset_conductance / device.weight_conductance)
-    integration = Integration(recording, device.energy_exponent, weight, floor)
-    sums = integration.advance()
+    if integration is None:
+        integration = integration_of(recording, device, bias_voltage)
+        integration.advance()
+    sums = integration.sums()
     per_synapse = synapse_energies(sums, recording, device, voltage * volt)
     top = np.unravel_index(int(sums.updates.argmax()), sums.updates.shape)
     chosen = list(dict.fromkeys([(int(top[0]), int(top[1])), *synapses]))
@@ -87,7 +90,7 @@ def ledger(
         {
             "frame_energy": _variable(
                 ("frame", "term"),
-                frame_energies(integration, device, voltage),
+                frame_energies(integration.frame_sums(), recording, device, voltage),
                 "J",
                 "energy of all synapses in each frame",
                 said,
@@ -157,6 +160,14 @@ def ledger(
     return dataset
 
 
+def integration_of(recording: Recording, device: Memristor, bias_voltage: Quantity) -> Integration:
+    """What `ledger` needs of a game, nothing of it integrated yet."""
+    voltage = np.broadcast_to(np.asarray(bias_voltage / volt), recording.weight.shape)
+    weight = voltage**2 * mean_share(recording.decay)
+    floor = -recording.weight - float(device.offset_conductance / device.weight_conductance)
+    return Integration(recording, device.energy_exponent, weight, floor)
+
+
 _SYNAPSE = ("presynaptic", "postsynaptic")
 _TRACES = (
     ("W", "1", "long-term weight"),
@@ -216,7 +227,8 @@ def recorded(
 ) -> Iterator[Recorder]:
     """Record a game as it goes and write its ledger when the block ends well.
 
-    If it does not, the parts recorded so far stay where `parts_folder(path)` says and can be
+    It is integrated while it is played, so that little is left to do then. If the block does not
+    end well, the parts recorded so far stay where `parts_folder(path)` says and can be
     loaded like a ledger.
 
     Parameters
@@ -227,8 +239,8 @@ def recorded(
         `weight`, `decay`, `gamma` of the network, (M, N), and its `limits`.
     step_duration : Quantity, second
     attributes : mapping of str to str
-    bias : str
-        A name in `mstpn.analysis.energy.policies.POLICIES`.
+    bias : {"trained", "worst case"}
+        In `mstpn.analysis.energy.policies.POLICIES`.
     resume_at : int, optional
         As for `Recorder`.
 
@@ -236,17 +248,21 @@ def recorded(
     ------
     Recorder
     """
+    start = Recording.of_no_frame(**parameters, step_duration=step_duration)
+    voltage = POLICIES[bias](start, device).bias_voltage
+    integration = integration_of(start, device, voltage)
     with Recorder(
         path,
         **parameters,
         step_duration=step_duration,
         attributes=attributes,
         resume_at=resume_at,
+        then=integration.add,
     ) as recorder:
         yield recorder
-        recording = recorder.recording()
-        voltage = POLICIES[bias](recording, device).bias_voltage
-        save(ledger(recording, device, voltage, attributes={"bias": bias}), path)
+        game = recorder.recording()
+        said = {"bias": bias}
+        save(ledger(game, device, voltage, attributes=said, integration=integration), path)
         recorder.discard()
 
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ __all__ = [
 Array = NDArray[np.float64]
 _PARAMETERS = "parameters.npz"
 _FRAMES_PER_PART = 64
+_GAME = ("h", "event_count", "event_unit", "event_z")
 _IDEAL = WriteLimits()
 
 
@@ -113,6 +114,20 @@ class Recording:
             raise RecordingError(f"event_unit must lie in [0, {len(self.weight)})")
         if float(self.step_duration) <= 0:
             raise RecordingError(f"step_duration must be positive, got {self.step_duration}")
+
+    @classmethod
+    def of_no_frame(
+        cls, weight: Array, decay: Array, gamma: Array, step_duration: Quantity, limits: WriteLimits
+    ) -> "Recording":
+        """A game before its first frame."""
+        return cls(
+            *(weight, decay, gamma, step_duration),
+            h=np.empty((0, weight.shape[1])),
+            event_count=np.empty(0, int),
+            event_unit=np.empty(0, int),
+            event_z=np.empty(0),
+            limits=limits,
+        )
 
     def replace(self, **changes: Any) -> "Recording":
         """The same game with other parameters, such as `step_duration` or `decay`."""
@@ -224,6 +239,9 @@ class Recorder:
     resume_at : int, optional
         Go on with the game whose parts lie there after this many frames; later ones are
         dropped.
+    then : callable, optional
+        Called with `h`, `event_count`, `event_unit` and `event_z` of each part once it is
+        written, of those also that lie there when resuming.
 
     Raises
     ------
@@ -243,7 +261,9 @@ class Recorder:
         attributes: Mapping[str, str],
         limits: WriteLimits = _IDEAL,
         resume_at: int | None = None,
+        then: Callable[..., object] | None = None,
     ) -> None:
+        self._then = then
         self.folder = parts_folder(path)
         head = {
             "weight": weight,
@@ -274,11 +294,13 @@ class Recorder:
         for path in self.folder.glob("[0-9]*.npz"):
             if int(path.stem) > self.n_frames:
                 path.unlink()
-        whole = load_parts(self.folder).n_frames
-        if whole != self.n_frames:
+        whole = load_parts(self.folder)
+        if whole.n_frames != self.n_frames:
             raise RecordingError(
-                f"{self.folder} holds {whole} frames, the game to go on with {self.n_frames}"
+                f"{self.folder} holds {whole.n_frames} frames, the game to go on with "
+                f"{self.n_frames}"
             )
+        self._tell({name: getattr(whole, name) for name in _GAME})
 
     def _empty(self) -> None:
         self._units: list[NDArray[np.unsignedinteger[Any]]] = []
@@ -306,14 +328,19 @@ class Recorder:
     def flush(self) -> None:
         """Write the frames that no part holds yet."""
         if self._h:
-            _write_part(
-                self.folder / f"{self.n_frames:08d}.npz",
-                h=np.array(self._h),
-                event_count=np.array([len(u) for u in self._units], dtype=np.int32),
-                event_unit=np.concatenate(self._units),
-                event_z=np.concatenate(self._z),
-            )
+            part = {
+                "h": np.array(self._h),
+                "event_count": np.array([len(u) for u in self._units], dtype=np.int32),
+                "event_unit": np.concatenate(self._units),
+                "event_z": np.concatenate(self._z),
+            }
+            _write_part(self.folder / f"{self.n_frames:08d}.npz", **part)
             self._empty()
+            self._tell(part)
+
+    def _tell(self, part: Mapping[str, Any]) -> None:
+        if self._then is not None:
+            self._then(**part)
 
     def recording(self) -> Recording:
         """The game so far, read back from its parts."""
@@ -355,10 +382,7 @@ def load_parts(folder: Path) -> Recording:
         for path, end in zip(paths, ends.tolist(), strict=True):
             if int(path.stem) != end:
                 raise RecordingError(f"frames missing before {path.name}")
-        joined = {
-            name: np.concatenate([part[name] for part in parts])
-            for name in ("h", "event_count", "event_unit", "event_z")
-        }
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in _GAME}
         return Recording(
             **{name: head[name] for name in ("weight", "decay", "gamma")},
             **joined,

@@ -167,7 +167,7 @@ def _pulse_total(
     def total(exponent: float) -> float:
         integration = Integration(recording, exponent)
         integration.advance()
-        return float(integration.frame_pulses.sum())
+        return float(integration.frame_sums()[2].sum())
 
     if high == low or not sums.pulses.any():
         known = float(sums.pulses.sum())

@@ -196,7 +196,8 @@ def test_a_recorder_goes_on_with_its_own_game_alone(
         played(game, 130, keeper)
         raise KeyboardInterrupt
     folder = parts_folder(tmp_path / "g.nc")
-    with pytest.raises(RecordingError, match="another gamma"), recorder(130, gamma=np.zeros(1)):
+    other = np.zeros_like(held_parameters(game.agent.network)["gamma"])
+    with pytest.raises(RecordingError, match="another gamma"), recorder(130, gamma=other):
         pass
     (folder / "00000128.npz").unlink()
     with pytest.raises(RecordingError, match="frames missing before 00000130"), recorder(130):
