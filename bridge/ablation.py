@@ -1,20 +1,26 @@
 """An agent with one of its parts taken away, shuffled, or put back to its start.
 
 Each ablation makes another checkpoint of one, which plays like any: a claim about a part is
-worth what the agent loses without it.
+worth what the agent loses without it. Their names are options of programs, so this module loads
+nothing heavy before one is made.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from brian2.units import Quantity
 from numpy.typing import NDArray
 
-from mstpn.network.frames import STEP_DURATION
-from mstpn.network.twin.checkpoint import Checkpoint, without_feedback
 from mstpn.network.wiring import line_values, per_synapse
-from mstpn.synapses.memristor import Memristor
+
+if TYPE_CHECKING:
+    from brian2.units import Quantity
+
+    from mstpn.network.twin.checkpoint import Checkpoint
+    from mstpn.synapses.memristor import Memristor
 
 __all__ = ["ABLATIONS", "ablated", "held_at"]
 
@@ -29,6 +35,8 @@ def held_at(checkpoint: Checkpoint, device: Memristor, bias_voltage: Quantity) -
     ValueError
         If the device has no such voltage.
     """
+    from mstpn.network.frames import STEP_DURATION
+
     return _one_decay(checkpoint, device, float(device.decay(bias_voltage, STEP_DURATION)))
 
 
@@ -41,11 +49,11 @@ def _no_short_term_memory(checkpoint: Checkpoint, _device: Memristor, _seed: int
 
 
 def _shortest_memory(checkpoint: Checkpoint, device: Memristor, _seed: int) -> Checkpoint:
-    return _one_decay(checkpoint, device, device.decay_range(STEP_DURATION)[0])
+    return _one_decay(checkpoint, device, _decay_range(device)[0])
 
 
 def _longest_memory(checkpoint: Checkpoint, device: Memristor, _seed: int) -> Checkpoint:
-    return _one_decay(checkpoint, device, device.decay_range(STEP_DURATION)[1])
+    return _one_decay(checkpoint, device, _decay_range(device)[1])
 
 
 def _shuffled(checkpoint: Checkpoint, _device: Memristor, seed: int) -> Checkpoint:
@@ -81,6 +89,8 @@ def _initial(checkpoint: Checkpoint, _device: Memristor, _seed: int) -> Checkpoi
 def _no_feedback(checkpoint: Checkpoint, _device: Memristor, _seed: int) -> Checkpoint:
     if not checkpoint.config.feedback:
         raise ValueError("no feedback: h is not fed back as it is")
+    from mstpn.network.twin.checkpoint import without_feedback
+
     return without_feedback(checkpoint)
 
 
@@ -129,6 +139,12 @@ def ablated(name: str, checkpoint: Checkpoint, device: Memristor, seed: int) -> 
     return ABLATIONS[name](checkpoint, device, seed)
 
 
+def _decay_range(device: Memristor) -> tuple[float, float]:
+    from mstpn.network.frames import STEP_DURATION
+
+    return device.decay_range(STEP_DURATION)
+
+
 def _with(checkpoint: Checkpoint, **layer: Array) -> Checkpoint:
     tensors = {f"layer.{name}": value.astype(np.float32) for name, value in layer.items()}
     return replace(checkpoint, tensors=checkpoint.tensors | tensors)
@@ -137,7 +153,7 @@ def _with(checkpoint: Checkpoint, **layer: Array) -> Checkpoint:
 def _one_decay(checkpoint: Checkpoint, device: Memristor, decay: float) -> Checkpoint:
     config = replace(checkpoint.config, bias_lines="array")
     nearest = np.float32(decay)
-    low, high = device.decay_range(STEP_DURATION)
+    low, high = _decay_range(device)
     if not low <= nearest <= high:  # rounded out of what the device reaches
         nearest = np.nextafter(nearest, np.float32((low + high) / 2))
     everywhere = np.full_like(checkpoint.tensors["layer.decay"], nearest)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import MSTPNNetwork
-from mstpn.network.retrieval.task import Associator
+from mstpn.network.retrieval.associator import Associator
 from mstpn.network.twin.checkpoint import Checkpoint
 from mstpn.synapses import law
 from mstpn.synapses.memristor import Memristor
@@ -147,12 +147,12 @@ def short_term_weights(
     """
     net = _twin(checkpoint)
     state = net.layer.initial_state(1)
-    traces, h = [], []
+    short_term, h = [], []
     for x in net.embedding(sequence):
-        traces.append(state.trace[0].numpy())
+        short_term.append(state.trace[0].numpy())
         _, state = net.layer(x[None, None], state, x.new_ones(1, 1))
         h.append(state.h[0].numpy())
-    return np.array(traces), np.array(h)
+    return np.array(short_term), np.array(h)
 
 
 def _twin(checkpoint: Checkpoint) -> Associator:

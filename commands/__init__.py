@@ -1,1 +1,1 @@
-"""The package's programs: each is `mstpn NAME`, and a script in `examples/`."""
+"""The package's programs, `mstpn NAME`: one module reads the options of each, `work` does it."""

@@ -10,19 +10,18 @@ yours replaces the paper's with --device FILE.
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
-from mstpn.analysis.device.bench_report import N_MEASUREMENTS, BenchReport, measure
-from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
-from mstpn.synapses.support.brian_target import use_target
+from mstpn.synapses.device_file import DEFAULT_DEVICE
 from mstpn.synapses.support.command_line import Parser, exit_status, integer
-from mstpn.synapses.support.files import atomic_write, replacing, write_json
+
+__all__ = ["main", "parse_arguments"]
+
+PROGRAM = "mstpn bench"
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(
-        prog="mstpn bench", description="The measurements of Figs. 2 and 3 on simulated devices."
+        prog=PROGRAM, description="The measurements of Figs. 2 and 3 on simulated devices."
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
@@ -31,28 +30,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def write(report: BenchReport, folder: Path, json_path: Path | None) -> None:
-    """Figures, page, numbers."""
-    for name, figure in tqdm(report.figures().items(), desc="drawing", disable=None):
-        with replacing(folder / f"{name}.png") as partial:
-            figure.savefig(partial)
-    page = report.markdown()
-    atomic_write(folder / "bench.md", page.encode())
-    if json_path is not None:
-        write_json(json_path, report.numbers())
-    print(report.summary())
-    print(f"{folder / 'bench.md'} and its figures beside it")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure, draw, write; return the exit status."""
     options = parse_arguments(arguments)
+    return exit_status(PROGRAM, lambda: _work(options))
 
-    def work() -> None:
-        device = Memristor.from_file(options.device)
-        use_target("numpy")  # a few devices are not worth a compiler's time
-        with tqdm(desc="measuring", total=N_MEASUREMENTS, disable=None) as bar:
-            report = measure(device, seed=options.seed, progress=bar.update)
-        write(report, options.out, options.json)
 
-    return exit_status("mstpn bench", work)
+def _work(options: argparse.Namespace) -> None:
+    from mstpn.commands.work.bench import run
+
+    run(options)

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,52 +14,37 @@ __all__ = ["COMMANDS", "Command", "main"]
 
 
 class Command(NamedTuple):
-    """A program: its module, what it does, and the extra that it needs."""
+    """A program: what it does, and the extra that it needs."""
 
-    module: str
     what: str
     extra: str = ""
 
 
 COMMANDS = {
-    "pong": Command("commands.pong", "play Pong on the Brian2 network and print its energy"),
-    "watch": Command("commands.watch", "watch a game live, with a hand on the voltage"),
-    "report": Command("commands.report", "where the joules of a game go, against GPUs", "analysis"),
-    "ablation": Command("commands.ablation", "score without each of the agent's parts"),
-    "robustness": Command("commands.robustness", "score on devices that are not ideal"),
-    "train": Command("bridge.training.train", "train an agent", "train"),
-    "evaluate": Command(
-        "bridge.training.evaluate", "greedy games of an agent on the torch twin", "train"
-    ),
-    "train-table": Command(
-        "commands.train_table", "train agents that differ in some options", "train,analysis"
-    ),
-    "sweep-decay": Command(
-        "commands.sweep_decay", "figure 4b: trainings over ranges of Lambda", "train"
-    ),
-    "sweep-device": Command(
-        "commands.sweep_device", "energies of a game against a device constant", "analysis"
-    ),
-    "bench": Command("commands.bench", "figures 2 and 3 from simulated devices"),
-    "fit-device": Command("commands.fit_device", "a device file from your measurements"),
-    "retrieval": Command(
-        "commands.retrieval", "associative retrieval: train, answer, draw", "train"
-    ),
-    "spiking-association": Command(
-        "commands.spiking_association", "spiking neurons tie letters to digits and recall them"
-    ),
-    "working-memory": Command(
-        "commands.working_memory", "a spiking working memory: recall, capacity, lifetime, joules"
-    ),
-    "gpu-energy": Command("commands.gpu_energy", "measure the same work on a CUDA GPU", "gpu"),
+    "pong": Command("play Pong on the Brian2 network and print its energy"),
+    "watch": Command("watch a game live, with a hand on the voltage"),
+    "report": Command("where the joules of a game go, against GPUs", "analysis"),
+    "ablation": Command("score without each of the agent's parts"),
+    "robustness": Command("score on devices that are not ideal"),
+    "train": Command("train an agent", "train"),
+    "evaluate": Command("greedy games of an agent on the torch twin", "train"),
+    "train-table": Command("train agents that differ in some options", "train,analysis"),
+    "sweep-decay": Command("figure 4b: trainings over ranges of Lambda", "train"),
+    "sweep-device": Command("energies of a game against a device constant", "analysis"),
+    "bench": Command("figures 2 and 3 from simulated devices"),
+    "fit-device": Command("a device file from your measurements"),
+    "retrieval": Command("associative retrieval: train, answer, draw", "train"),
+    "spiking-association": Command("spiking neurons tie letters to digits and recall them"),
+    "working-memory": Command("a spiking working memory: recall, capacity, lifetime, joules"),
+    "gpu-energy": Command("measure the same work on a CUDA GPU", "gpu"),
 }
-"""By name."""
+"""By name; `train-table` is the module `mstpn.commands.train_table`, and so on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int | None:
     """Run a command; return its exit status."""
     width = max(map(len, COMMANDS)) + 2
-    listed = "\n".join(f"  {name:<{width}}{what}" for name, (_, what, _) in COMMANDS.items())
+    listed = "\n".join(f"  {name:<{width}}{what}" for name, (what, _) in COMMANDS.items())
     parser = Parser(
         prog="mstpn",
         usage="mstpn COMMAND [options]",
@@ -70,19 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = parser.parse_args(words[:1]).command
-    try:
-        module = importlib.import_module(f"mstpn.{COMMANDS[command].module}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "mstpn":
-            raise
-        extra = COMMANDS[command].extra
-        needed = f"mstpn[{extra}]" if extra else error.name
-        print(f"mstpn {command}: needs pip install '{needed}': {error}", file=sys.stderr)
-        return 2
+    module = importlib.import_module(f"mstpn.commands.{command.replace('-', '_')}")
     status: int | None = None
 
     def run() -> None:
         nonlocal status
         status = module.main(words[1:])
 
-    return exit_status(f"mstpn {command}", run) or status
+    try:
+        return exit_status(f"mstpn {command}", run) or status
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if not missing or importlib.util.find_spec(missing) is not None:  # the fault is ours
+            raise
+        extra = COMMANDS[command].extra
+        needed = f"mstpn[{extra}]" if extra else missing
+        print(f"mstpn {command}: needs pip install '{needed}': {error}", file=sys.stderr)
+        return 2

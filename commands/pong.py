@@ -113,8 +113,8 @@ def _work(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from mstpn.analysis.energy.recording import refuse_unfinished
-    from mstpn.commands import scores
-    from mstpn.commands.playing import Setup, play
+    from mstpn.commands.work import scores
+    from mstpn.commands.work.playing import Setup, play
     from mstpn.synapses.support.files import write_json
 
     if options.state is not None and options.state.exists() and not options.resume:

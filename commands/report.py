@@ -13,30 +13,19 @@ replaces the paper's with --device FILE.
 import argparse
 from pathlib import Path
 
-from brian2.units import second
-from tqdm import tqdm
-
-from mstpn.analysis.energy.ledger import load_recording, recorded
-from mstpn.analysis.energy.recording import Recording, refuse_unfinished
-from mstpn.analysis.gpu.baselines import MEASURED, baselines, paper_game
-from mstpn.analysis.report import tables
-from mstpn.analysis.report.page import make_report
-from mstpn.bridge.agents import BrianAgent
+from mstpn.analysis.gpu import MEASURED
 from mstpn.bridge.checkpoints import add_checkpoint_option
-from mstpn.bridge.play import Game
-from mstpn.bridge.pong import Pong
-from mstpn.commands.playing import said_of_game
-from mstpn.network.frames import STEP_DURATION
-from mstpn.network.twin.checkpoint import load_checkpoint
-from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
-from mstpn.synapses.support.brian_target import compiled
+from mstpn.synapses.device_file import DEFAULT_DEVICE
 from mstpn.synapses.support.command_line import Parser, exit_status, finite, integer, positive
-from mstpn.synapses.support.files import atomic_write, replacing, write_json
+
+__all__ = ["main", "parse_arguments"]
+
+PROGRAM = "mstpn report"
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
-    parser = Parser(prog="mstpn report", description="The energy of one game, traced and compared.")
+    parser = Parser(prog=PROGRAM, description="The energy of one game, traced and compared.")
     parser.add_argument(
         "--paper-check", action="store_true", help="repeat the paper's arithmetic and end"
     )
@@ -79,67 +68,13 @@ def pair(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def play(options: argparse.Namespace, device: Memristor) -> Recording:
-    """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile."""
-    path = options.out / "game.nc"
-    refuse_unfinished(path)
-    checkpoint = load_checkpoint(options.checkpoint)
-    agent = compiled("auto", lambda: BrianAgent(checkpoint, device, STEP_DURATION))
-    pong = Pong()
-    with recorded(path, device, **said_of_game(agent, options)) as recorder:
-        frames = Game(pong, agent, options.seed).frames()
-        for frame in tqdm(frames, desc="playing", unit="decision", disable=None):
-            recorder.record(frame.z, frame.h)
-    pong.close()
-    return load_recording(path)
-
-
-def check_paper(options: argparse.Namespace, device: Memristor) -> None:
-    """Print the paper's arithmetic, and write it if asked."""
-    game, registry = paper_game(), baselines()
-    found = tables.paper_check(game, device, registry)
-    if options.json is not None:
-        write_json(options.json, found)
-    print(tables.paper_check_text(found, game, device, registry))
-
-
-def write_report(options: argparse.Namespace, device: Memristor) -> None:
-    """Play or load, count, draw, write."""
-    registry = baselines(options.measured_gpu)
-    step = options.seconds_per_decision
-    recording = load_recording(options.load) if options.load else play(options, device)
-    with tqdm(desc="sampling", total=options.samples + 1, disable=None) as bar:
-        report = make_report(
-            recording,
-            device,
-            registry,
-            n_samples=options.samples,
-            seed=options.sample_seed,
-            synapses=options.synapse,
-            keep_decay=options.keep_decay,
-            step=None if step is None else step * second,
-            with_left_out=options.include_what_paper_leaves_out,
-            progress=bar.update,
-        )
-    page = report.markdown(tables.paper_check(report.game, device, registry))
-    for name, figure in tqdm(report.figures().items(), desc="drawing", disable=None):
-        with replacing(options.out / f"{name}.png") as partial:
-            figure.savefig(partial)
-    atomic_write(options.out / "report.md", page.encode())
-    if options.json is not None:
-        write_json(options.json, report.numbers())
-    print(f"{options.out / 'report.md'} and its figures beside it")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Check the paper or report on a game; return the exit status."""
     options = parse_arguments(arguments)
+    return exit_status(PROGRAM, lambda: _work(options))
 
-    def work() -> None:
-        device = Memristor.from_file(options.device)
-        if options.paper_check:
-            check_paper(options, device)
-        else:
-            write_report(options, device)
 
-    return exit_status("mstpn report", work)
+def _work(options: argparse.Namespace) -> None:
+    from mstpn.commands.work.report import run
+
+    run(options)

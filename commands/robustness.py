@@ -10,31 +10,18 @@ in Weilenmann et al. (2024): all are assumed, chosen from harmless to ruinous.
 """
 
 import argparse
-import hashlib
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-from brian2.units import joule, mjoule
-
-from mstpn.analysis.pictures.robustness import IDEAL, RobustnessGame, by_level, draw_robustness
-from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import add_checkpoint_option
-from mstpn.bridge.grid import play_missing
-from mstpn.bridge.play import play_game
-from mstpn.bridge.pong import Pong
 from mstpn.bridge.runner import add_runner_options
-from mstpn.bridge.saved import fingerprints
-from mstpn.network.frames import STEP_DURATION
-from mstpn.network.twin.checkpoint import load_checkpoint
-from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
-from mstpn.synapses.nonidealities import Nonidealities
-from mstpn.synapses.support.brian_target import use_target
+from mstpn.synapses.device_file import DEFAULT_DEVICE
 from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability
-from mstpn.synapses.support.files import replacing, write_json
 from mstpn.synapses.support.numerals import number
+
+__all__ = ["DEVIATIONS", "main", "parse_arguments"]
+
+PROGRAM = "mstpn robustness"
 
 
 @dataclass(frozen=True)
@@ -47,6 +34,7 @@ class Deviation:
 
 
 ONE_DAY = ("t_inference=86400",)
+
 DEVIATIONS = {
     "delta_f_std": Deviation("spread of $\\Delta F$,\npulse to pulse", (0.1, 0.3, 1, 3)),
     "delta_f_dtod": Deviation("spread of $\\Delta F$,\ndevice to device", (0.1, 0.3, 1, 3)),
@@ -65,27 +53,10 @@ DEVIATIONS = {
 }
 
 
-class Cell(NamedTuple):
-    """One game to play."""
-
-    nonideality: str
-    level: float
-    seed: int
-
-    @property
-    def spread(self) -> Nonidealities:
-        """The devices."""
-        settings = [f"seed={self.seed}"]
-        if self.nonideality != IDEAL:
-            beside = DEVIATIONS[self.nonideality].beside
-            settings += [f"{self.nonideality}={self.level}", *beside]
-        return Nonidealities.parse(settings)
-
-
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(
-        prog="mstpn robustness",
+        prog=PROGRAM,
         description="Score and energy of Pong against each deviation of the devices.",
     )
     parser.add_argument("--games", type=integer(1), default=3, metavar="N", help="per level")
@@ -111,134 +82,35 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def levels(text: str) -> tuple[str, tuple[float, ...]]:
     """Argument type: a deviation and its levels."""
-    name, _, values = text.partition("=")
+    name, _, numbers = text.partition("=")
     if name not in DEVIATIONS:
         raise argparse.ArgumentTypeError(f"must name one of {', '.join(DEVIATIONS)}, got {text!r}")
     try:
-        found = tuple(number(value) for value in values.split(","))
-        for value in found:
-            Cell(name, value, 0).spread  # noqa: B018 - refuses what is out of range
+        values = tuple(number(value) for value in numbers.split(","))
+        _check_range(name, values)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if not all(found):
+    if not all(values):
         raise argparse.ArgumentTypeError(f"level 0 is always played, got {text!r}")
-    return name, found
+    return name, values
 
 
-def grid(options: argparse.Namespace) -> list[Cell]:
-    """All games, one of each level before the second of any: what is there is always balanced."""
-    wanted = dict(options.levels or ((name, d.levels) for name, d in DEVIATIONS.items()))
-    pairs = [(IDEAL, 0.0), *((name, level) for name, found in wanted.items() for level in found)]
-    return [Cell(*pair, options.seed + k) for k in range(options.games) for pair in pairs]
+def _check_range(name: str, values: tuple[float, ...]) -> None:
+    from mstpn.synapses.nonidealities import Nonidealities
 
-
-def digest(options: argparse.Namespace) -> str:
-    """What tells apart tables of other agents or other device files."""
-    numbers = fingerprints(load_checkpoint(options.checkpoint), Memristor.from_file(options.device))
-    content = repr((numbers, options.sticky, options.flicker))
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-
-def play(cell: Cell, options: argparse.Namespace) -> RobustnessGame:
-    """Play one game."""
-    use_target(options.target)
-    device = Memristor.from_file(options.device)
-    agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION, cell.spread)
-    pong = Pong(sticky=options.sticky, flicker=options.flicker)
-    record = play_game(pong, agent, cell.seed)
-    pong.close()
-    pulse, bias, read = (float(record.energy[t] / joule) for t in ("pulse", "bias", "read"))
-    return RobustnessGame(*cell, record.score, record.decisions, pulse, bias, read, digest(options))
-
-
-def all_games(options: argparse.Namespace) -> list[RobustnessGame]:
-    """Those of the grid, of which the table may hold some."""
-    inputs = digest(options)
-    return play_missing(
-        grid(options),
-        partial(play, options=options),
-        options.out,
-        RobustnessGame,
-        cell_of=lambda g: Cell(g.nonideality, g.level, g.seed),
-        inputs=lambda _cell: inputs,
-        describe=lambda g: f"{g.nonideality}={g.level:g}: {g.score:+.0f}",
-        processes=options.processes,
-        address=options.address,
-    )
-
-
-def summary(games: list[RobustnessGame]) -> list[dict[str, Any]]:
-    """Scores and energies by level."""
-    rows = []
-    for name in dict.fromkeys(g.nonideality for g in games):
-        for level, mine in by_level([g for g in games if g.nonideality == name], name).items():
-            scores = [g.score for g in mine]
-            energies = [float(g.energy / mjoule) for g in mine]
-            steps = sum(g.decisions for g in mine)
-            rows.append(
-                {
-                    "nonideality": name,
-                    "level": level,
-                    "games": len(mine),
-                    "mean_score": float(np.mean(scores)),
-                    "min_score": min(scores),
-                    "max_score": max(scores),
-                    "mean_energy_mj": float(np.mean(energies)),
-                    "energy_per_step_uj": 1e3 * sum(energies) / steps,
-                }
-            )
-    return rows
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The summary for a person."""
-    lines = [
-        "nonideality               level  games   mean score  lowest  highest  mJ a game  uJ a step"
-    ]
-    lines += [
-        f"{r['nonideality']:<22}{r['level']:>9g}{r['games']:>7d}{r['mean_score']:>+13.2f}"
-        f"{r['min_score']:>+8.0f}{r['max_score']:>+9.0f}{r['mean_energy_mj']:>11.2f}"
-        f"{r['energy_per_step_uj']:>11.3f}"
-        for r in rows
-    ]
-    return "\n".join(lines)
-
-
-def write_figure(games: list[RobustnessGame], options: argparse.Namespace) -> Path:
-    """Draw what the table has."""
-    path = options.figure or options.out.with_suffix(".png")
-    counts = {(g.nonideality, g.level): 0 for g in games}
-    for g in games:
-        counts[g.nonideality, g.level] += 1
-    span = "-".join(dict.fromkeys(str(n) for n in (min(counts.values()), max(counts.values()))))
-    labels = {name: d.label for name, d in DEVIATIONS.items()}
-    figure = draw_robustness(
-        games,
-        labels,
-        Memristor.from_file(options.device),
-        f"{options.checkpoint.name}, {span} games a level, lines: mean, bands: lowest to highest",
-    )
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=110)
-    return path
+    for value in values:
+        Nonidealities.parse([f"{name}={value}"])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Play, write, draw, print; return the exit status."""
     options = parse_arguments(arguments)
+    return exit_status(
+        PROGRAM, lambda: _work(options), f"stopped, finished games are in {options.out}"
+    )
 
-    def work() -> None:
-        use_target(options.target)
-        load_checkpoint(options.checkpoint)
-        Memristor.from_file(options.device)
-        games = all_games(options)
-        figure = write_figure(games, options)
-        rows = summary(games)
-        print(table(rows))
-        print(f"\n{len(games)} games in {options.out}, drawn in {figure}")
-        if options.json is not None:
-            content = {"levels": rows, "games": [asdict(g) for g in games]}
-            write_json(options.json, content)
 
-    stopped = f"stopped, finished games are in {options.out}"
-    return exit_status("mstpn robustness", work, stopped)
+def _work(options: argparse.Namespace) -> None:
+    from mstpn.commands.work.robustness import run
+
+    run(options)

@@ -130,7 +130,8 @@ def view(*arguments: str, height: int = 980) -> "View":
 
 def gpu_energies() -> dict[str, float]:
     """Joule per synapse and step of some GPU baselines, by label; one decision is one step."""
-    from mstpn.analysis.gpu.baselines import MEASURED, baselines
+    from mstpn.analysis.gpu import MEASURED
+    from mstpn.analysis.gpu.baselines import baselines
     from mstpn.network.frames import STEP_DURATION
 
     known = baselines(MEASURED["h100"])
@@ -179,11 +180,11 @@ def planned(options: argparse.Namespace) -> dict[int, dict[str, Any]]:
     """Changes by decision."""
     from mstpn.bridge.watch.settings import parse_change
 
-    found: dict[int, dict[str, Any]] = {}
+    by_decision: dict[int, dict[str, Any]] = {}
     for text in options.at:
         decision, changes = parse_change(text)
-        found[decision] = found.get(decision, {}) | changes
-    return found
+        by_decision[decision] = by_decision.get(decision, {}) | changes
+    return by_decision
 
 
 def _work(options: argparse.Namespace) -> None:
@@ -193,8 +194,8 @@ def _work(options: argparse.Namespace) -> None:
 
     changes = planned(options)
     n = None if options.seconds is None else max(1, round(options.seconds / float(STEP_DURATION)))
-    said = "compiling, half a minute the first time"
-    with tqdm(desc=said, bar_format="{desc}", leave=False, disable=None):
+    notice = "compiling, half a minute the first time"
+    with tqdm(desc=notice, bar_format="{desc}", leave=False, disable=None):
         session = session_of(options)
     for wanted in changes.values():
         session.choices.changed(session.settings, wanted)

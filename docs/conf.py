@@ -110,7 +110,12 @@ def draw_thumbnails(_app: Sphinx) -> None:
 
 def write_commands(_app: Sphinx) -> None:
     """A page of what every command says of its options."""
-    page = ["# Commands", "", "Each is a script in `examples/` or a module too.", ""]
+    page = [
+        "# Commands",
+        "",
+        "`python -m mstpn` is the same; most are scripts in `examples/`.",
+        "",
+    ]
     environment = os.environ | {"COLUMNS": "96", "NO_COLOR": "1"}
     for name, command in COMMANDS.items():
         shown = subprocess.run(

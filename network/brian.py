@@ -362,7 +362,7 @@ class MSTPNNetwork:
         return view
 
     @property
-    def trace(self) -> NDArray[np.float64]:
+    def short_term(self) -> NDArray[np.float64]:
         """F of every synapse now, in their order; with two exponentials the sum of both parts."""
         synapses = self.synapses
         slow = synapses.F_slow_now[:] if "F_slow" in synapses.variables else 0.0

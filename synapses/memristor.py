@@ -16,7 +16,6 @@ soft-bounded SET) are this package's choice.
 """
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -28,6 +27,7 @@ from brian2.units import Quantity, allunits
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from mstpn.synapses import law
+from mstpn.synapses.device_file import DEFAULT_DEVICE, DeviceError, read_device_file
 from mstpn.synapses.support.files import one_line
 from mstpn.synapses.support.sourced import PROVENANCES, UNIT_SYMBOLS, Constant
 from mstpn.synapses.write_limits import WriteLimits
@@ -38,16 +38,10 @@ __all__ = [
     "Memristor",
 ]
 
-DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
-_LARGEST_DEPTH = 8
 _SMALLEST, _LARGEST = 1e-24, 1e6  # what no device is beyond; products stay finite between
-_VOLTAGE_ROUNDING = 1e-9
+_VOLTAGE_ROUNDING = 1e-9  # volt
 DECAY_ROUNDING = 4 * float(np.finfo(np.float32).eps)
-"""volt; what float32 rounding of Lambda may put a bias voltage outside its range."""
-
-
-class DeviceError(ValueError):
-    """A device file is missing, malformed or unphysical; says which field and why."""
+"""What float32 rounding may put a Lambda outside its range."""
 
 
 class Sources(dict[str, Constant]):
@@ -165,7 +159,7 @@ class Memristor:
             out of range; the message names file and field.
         """
         path = Path(path)
-        content = _content(path)
+        content = read_device_file(path)
         try:
             return cls(**_parse(content))
         except (ValueError, TypeError, OverflowError) as error:
@@ -418,26 +412,6 @@ def _constant_fields() -> list[Any]:
     return [f for f in fields(Memristor) if "unit" in f.metadata]
 
 
-def _content(path: Path, depth: int = 0) -> dict[str, Any]:
-    """Fields of a file, and of those that it is based on."""
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise DeviceError(f"device file {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DeviceError(f"device file {path}: {one_line(error)}") from error
-    if "based_on" not in content:
-        return content
-    base = content.pop("based_on")
-    if not isinstance(base, str) or not base:
-        raise DeviceError(f"device file {path}: based_on must name a device file, got {base!r}")
-    if depth == _LARGEST_DEPTH:
-        raise DeviceError(f"device file {path}: based_on goes on for {_LARGEST_DEPTH} files")
-    beside, ours = path.parent / base, DEFAULT_DEVICE.parent / base
-    return _content(beside if beside.exists() or not ours.exists() else ours, depth + 1) | content
-
-
 def _parse(content: dict[str, Any]) -> dict[str, Any]:
     expected = {f.name: f.metadata["unit"] for f in _constant_fields()}
     unknown = content.keys() - expected.keys() - {"name"}
@@ -486,6 +460,6 @@ def _check_range(name: str, value: Any, low: Any, high: Any, rounding: Any) -> N
     values = np.atleast_1d(np.asarray(value, dtype=float))
     bad = ~((values >= float(low - rounding)) & (values <= float(high + rounding)))
     if bad.any():
-        worst = values[bad].flat[0]
-        shown = worst if not isinstance(low, Quantity) else Quantity(worst, dim=low.dim)
+        outside = values[bad].flat[0]
+        shown = outside if not isinstance(low, Quantity) else Quantity(outside, dim=low.dim)
         raise ValueError(f"{name} must lie in [{low}, {high}], got {shown}")

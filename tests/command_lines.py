@@ -22,8 +22,8 @@ Reader = Callable[[list[str]], object]
 def readers() -> dict[str, Reader]:
     """By program, what makes options of words; ends with SystemExit where it refuses them."""
     found: dict[str, Reader] = {}
-    for name, command in COMMANDS.items():
-        module = importlib.import_module(f"mstpn.{command.module}")
+    for name in COMMANDS:
+        module = importlib.import_module(f"mstpn.commands.{name.replace('-', '_')}")
         found[name] = getattr(module, "parse_arguments", None) or module.parse_options
     return found
 

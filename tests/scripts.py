@@ -1,6 +1,7 @@
 """Run the programs in this process."""
 
 import importlib
+import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,14 @@ FOLDER = Path(__file__).parents[1] / "examples"
 def load(name: str) -> ModuleType:
     """Import a program by the name of its module."""
     return importlib.import_module(f"mstpn.commands.{name}")
+
+
+def uninstall(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a package look as if it were not installed."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == module else found(name)
+    )
 
 
 def refusal(example: ModuleType, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -1,5 +1,6 @@
 """The command `mstpn`, and the scripts that are one line of it."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import mstpn
 from mstpn.commands.main import COMMANDS, main
 
 EXAMPLES = sorted(scripts.FOLDER.glob("*.py"))
+HEAVY = {"torch", "brian2", "scipy", "matplotlib", "numba", "gymnasium", "ale_py", "xarray"}
 
 
 def test_version_and_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,32 +55,76 @@ def test_examples_are_the_commands() -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from mstpn.commands.main import main\n"
-        "for words in (['--help'], ['pong', '--help']):\n"
+        "from mstpn.commands.main import COMMANDS, main\n"
+        "for words in ([], *([name] for name in COMMANDS)):\n"
         "    try:\n"
-        "        main(words)\n"
-        "    except SystemExit:\n"
-        "        pass\n"
-        "heavy = {'torch', 'brian2', 'numpy', 'ale_py', 'matplotlib'} & sys.modules.keys()\n"
-        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+        "        main([*words, '--help'])\n"
+        "    except SystemExit as stop:\n"
+        "        assert stop.code == 0, words\n"
+        f"    heavy = {HEAVY} & sys.modules.keys()\n"
+        "    assert not heavy, (words, heavy)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd="/", stdout=subprocess.DEVNULL)
+
+
+def test_a_bad_option_loads_nothing_heavy() -> None:
+    lines = [
+        ["train", "--total-steps", "0"],
+        ["sweep-decay", "--total-steps", "0"],
+        ["train-table", "--vary", "energy-price=-1", "--out", "runs"],
+        ["retrieval", "--pairs", "27"],
+        ["ablation", "--only", "legs"],
+        ["robustness", "--levels", "noise=1"],
+        ["sweep-device", "--load", "x.npy", "--constant", "colour", "--values", "1"],
+        ["working-memory", "--cued", "7"],
+    ]
+    code = (
+        "import sys\n"
+        "from mstpn.commands.main import main\n"
+        f"for words in {lines}:\n"
+        "    try:\n"
+        "        main(words)\n"
+        "        sys.exit(f'{words} did something')\n"
+        "    except SystemExit as stop:\n"
+        "        assert stop.code == 2, words\n"
+        f"    heavy = {HEAVY} & sys.modules.keys()\n"
+        "    assert not heavy, (words, heavy)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, cwd="/", stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == len(lines)
 
 
 def test_a_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in ("xarray", "mstpn.analysis.energy.ledger", "mstpn.commands.report"):
+    for module in ("xarray", "mstpn.analysis.energy.ledger", "mstpn.commands.work.report"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "xarray", None)
-    assert main(["report", "--help"]) == 2
-    assert capsys.readouterr().err.startswith("mstpn report: needs pip install 'mstpn[analysis]': ")
+    assert main(["report", "--paper-check"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mstpn report: needs pip install 'mstpn[analysis]': ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("module", ["mstpn.nowhere", "json.nowhere"])
+def test_a_module_missing_from_what_is_installed_is_no_missing_extra(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_arguments: list[str]) -> None:
+        importlib.import_module(module)
+
+    monkeypatch.setattr(scripts.load("bench"), "main", broken)
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        main(["bench"])
 
 
 def test_a_cluster_needs_an_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else name)
+    scripts.uninstall("ray", monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert main(["sweep-decay", "--ranges", "0:0", "--seeds", "1", "--address", "auto"]) == 2
     assert capsys.readouterr().err.startswith(

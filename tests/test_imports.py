@@ -79,7 +79,7 @@ def test_synapses_load_neither_torch_nor_the_emulator() -> None:
 
 def test_play_loads_neither_torch_nor_what_draws_or_records() -> None:
     code = (
-        "import sys, mstpn.commands.playing, mstpn.commands.scores\n"
+        "import sys, mstpn.commands.work.playing, mstpn.commands.work.scores\n"
         "from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT\n"
         "from mstpn.network.twin.checkpoint import load_checkpoint\n"
         "load_checkpoint(DEFAULT_CHECKPOINT)\n"

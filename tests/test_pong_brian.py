@@ -28,7 +28,7 @@ from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.play import Game, GameRecord
 from mstpn.bridge.pong import Pong
-from mstpn.commands import playing
+from mstpn.commands.work import playing
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor

@@ -87,7 +87,7 @@ def _by_mark(device: Memristor, terms: Sequence[str]) -> dict[str, list[str]]:
 def conductance_integral(sums: Sums, recording: Recording, device: Memristor) -> Quantity:
     """Integral of G over the game, per synapse, (M, N), siemens second."""
     static = device.conductance(recording.weight) * sums.n_frames
-    faded = sums.added - recording.decay * sums.trace
+    faded = sums.added - recording.decay * sums.short_term
     held = device.weight_conductance * (faded / np.log(1 / recording.decay))
     return (static + held) * recording.step_duration
 

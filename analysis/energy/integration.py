@@ -43,7 +43,7 @@ class Sums:
     n_frames : int
     exponent : float
         Exponent p of the pulse energy.
-    trace : ndarray, (M, N)
+    short_term : ndarray, (M, N)
         F at the start of the last frame.
     added : ndarray, (M, N)
         Sum of dF.
@@ -61,7 +61,7 @@ class Sums:
 
     n_frames: int
     exponent: float
-    trace: Array
+    short_term: Array
     added: Array
     below: Array
     read: Array
@@ -86,7 +86,7 @@ class Integration:
 
     Attributes
     ----------
-    trace : ndarray, (M, N)
+    short_term : ndarray, (M, N)
         F at the start of the last frame integrated.
     frames : list of ndarray, (3, K)
         Sums over synapses for every frame, in pieces; see `frame_sums`.
@@ -202,7 +202,7 @@ class Integration:
         self.n_frames += len(h_frames)
 
 
-_STATE = ("trace", "added", "read", "below", "pulses", "updates")
+_STATE = ("short_term", "added", "read", "below", "pulses", "updates")
 
 
 _pulse = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain", "numba")
@@ -211,14 +211,14 @@ _windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W", "numba")
 
 @numba.njit
 def _limit(
-    moved: Any, size: Any, trace: Any, decay: Any, weight: Any, limits: Any, largest: float
+    moved: Any, size: Any, short_term: Any, decay: Any, weight: Any, limits: Any, largest: float
 ) -> None:
     """Turn updates that are wanted into those that the device makes, and |dF|^p likewise."""
     least, most, low, high = limits
     for i in range(moved.shape[0]):
         issued = _pulse(moved[i], least, most, 1.0)
         size[i] = 0.0 if issued == 0 else min(size[i], largest)
-        faded = decay[i] * trace[i]
+        faded = decay[i] * short_term[i]
         inside = _windowed(faded, issued, low, high, weight[i])
         moved[i] = issued + (inside - (faded + issued))
 
@@ -261,29 +261,29 @@ def _advance(
     """
     n = h.shape[1]
     moved, size = np.empty(n), np.empty(n)
-    trace, added, read = np.empty(n), np.empty(n), np.empty(n)
+    short_term, added, read = np.empty(n), np.empty(n), np.empty(n)
     below, pulses, updates = np.empty(n), np.empty(n), np.empty(n)
     for j in range(z.shape[0]):
         if not (z[j].any() or state[0, j].any()):
             continue
         for i in range(n):
-            trace[i], added[i], read[i] = state[0, j, i], state[1, j, i], state[2, j, i]
+            short_term[i], added[i], read[i] = state[0, j, i], state[1, j, i], state[2, j, i]
             below[i], pulses[i], updates[i] = state[3, j, i], state[4, j, i], state[5, j, i]
         for t in range(frames.shape[1]):
             last, now = z[j, t], abs(z[j, t + 1])
             held = read_now = charged = 0.0
             if last == 0:
                 for i in range(n):
-                    trace[i] *= decay[j, i]
+                    short_term[i] *= decay[j, i]
             else:
                 power = z_power[j, t]
                 for i in range(n):
                     moved[i] = gamma[j, i] * (h[t, i] * last)
                     size[i] = pulse_weight[j, i] * h_power[t, i] * power
                 if limits is not None:
-                    _limit(moved, size, trace, decay[j], weight[j], limits, largest)
+                    _limit(moved, size, short_term, decay[j], weight[j], limits, largest)
                 for i in range(n):
-                    trace[i] = decay[j, i] * trace[i] + moved[i]
+                    short_term[i] = decay[j, i] * short_term[i] + moved[i]
                     added[i] += moved[i]
                     updates[i] += abs(moved[i])
                 for i in range(n):
@@ -291,15 +291,15 @@ def _advance(
                     charged += size[i]
                 frames[2, t] += charged
             for i in range(n):
-                held += bias_weight[j, i] * trace[i]
-                below[i] += 1.0 if trace[i] < floor[j, i] else 0.0
+                held += bias_weight[j, i] * short_term[i]
+                below[i] += 1.0 if short_term[i] < floor[j, i] else 0.0
             frames[0, t] += held
             if now != 0:
                 for i in range(n):
-                    read[i] += trace[i] * now
-                    read_now += trace[i]
+                    read[i] += short_term[i] * now
+                    read_now += short_term[i]
                 frames[1, t] += read_now * now
                 read_input[j] += now
         for i in range(n):
-            state[0, j, i], state[1, j, i], state[2, j, i] = trace[i], added[i], read[i]
+            state[0, j, i], state[1, j, i], state[2, j, i] = short_term[i], added[i], read[i]
             state[3, j, i], state[4, j, i], state[5, j, i] = below[i], pulses[i], updates[i]

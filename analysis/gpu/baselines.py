@@ -15,11 +15,9 @@ from brian2.units import Quantity, joule
 
 from mstpn.synapses.support.sourced import DataError, Sourced, read_table, sourced
 
-__all__ = ["BASELINES", "MEASURED", "Baseline", "PaperGame", "baselines", "paper_game"]
+__all__ = ["BASELINES", "Baseline", "PaperGame", "baselines", "paper_game"]
 
 BASELINES = Path(__file__).with_name("gpu_baselines.toml")
-MEASURED = {"h100": Path(__file__).with_name("h100.json")}
-"""GPUs that were measured for this package, by name."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,8 @@ def baselines(measured: Path | None = None) -> dict[str, Baseline]:
     Parameters
     ----------
     measured : Path, optional
-        A file of `mstpn gpu-energy`, such as one of `MEASURED`; its results are added.
+        A file of `mstpn gpu-energy`, such as one of `mstpn.analysis.gpu.MEASURED`; its results are
+        added.
 
     Raises
     ------

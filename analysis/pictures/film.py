@@ -42,20 +42,20 @@ class SynapseFilm:
     marks: str
     times: list[float] = field(default_factory=list)
     screens: list[NDArray[np.uint8]] = field(default_factory=list)
-    traces: list[NDArray[np.float64]] = field(default_factory=list)
+    short_term: list[NDArray[np.float64]] = field(default_factory=list)
     energies: list[float] = field(default_factory=list)
 
     def add(
         self,
         time_s: float,
         screen: NDArray[np.uint8],
-        trace: NDArray[np.float64],
+        short_term: NDArray[np.float64],
         energy_j: float,
     ) -> None:
         """Append one picture: seconds, (210, 160, 3), F of the candidates, joules so far."""
         self.times.append(time_s)
         self.screens.append(screen)
-        self.traces.append(trace)
+        self.short_term.append(short_term)
         self.energies.append(energy_j)
 
     def save(self, path: Path, progress: Callable[[], Any] | None = None) -> None:
@@ -109,9 +109,9 @@ class SynapseFilm:
     def _compose(self, figure: Figure) -> tuple[list[Artist], Callable[[int], None]]:
         """Draw the axes; return what moves, and what moves it to picture k."""
         times = np.array(self.times)
-        traces = np.array(self.traces)
-        shown = int(np.abs(np.diff(traces, axis=0)).sum(axis=0).argmax())
-        total = self.weight[shown] + traces[:, shown]
+        short_term = np.array(self.short_term)
+        shown = int(np.abs(np.diff(short_term, axis=0)).sum(axis=0).argmax())
+        total = self.weight[shown] + short_term[:, shown]
         energy_mj = 1e3 * np.array(self.energies)
 
         axes = figure.subplot_mosaic("ga;gb", width_ratios=[1, 1.6])

@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mstpn.synapses.support.tidy import read_rows
-
-__all__ = ["CurvePoint", "draw_learning_curves", "read_curves", "thinned"]
+__all__ = ["CurvePoint", "draw_learning_curves", "thinned"]
 
 
 @dataclass(frozen=True)
@@ -40,11 +37,6 @@ def thinned(points: Sequence[CurvePoint], n: int) -> list[CurvePoint]:
     if len(points) <= n:
         return list(points)
     return [points[k] for k in np.linspace(0, len(points) - 1, n).round().astype(int)]
-
-
-def read_curves(path: Path) -> list[CurvePoint]:
-    """Read the table; see `mstpn.synapses.support.tidy.read_rows`."""
-    return read_rows(path, CurvePoint)
 
 
 def draw_learning_curves(ax: Axes, points: Sequence[CurvePoint]) -> None:

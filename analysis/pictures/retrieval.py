@@ -40,12 +40,12 @@ def draw_accuracies(
     return figure
 
 
-def recalled(trace: Array, h: Array, readout: Array, n_pairs: int) -> Array:
+def recalled(short_term: Array, h: Array, readout: Array, n_pairs: int) -> Array:
     """What F says of each letter at every step: ``readout F h(letter)``.
 
     Parameters
     ----------
-    trace : ndarray, (T, N, M)
+    short_term : ndarray, (T, N, M)
         F that each step is read with.
     h : ndarray, (T, N)
         Of each step; a letter's is that of the step that showed it.
@@ -58,7 +58,7 @@ def recalled(trace: Array, h: Array, readout: Array, n_pairs: int) -> Array:
         Scores of the digits, with the mean over digits removed.
     """
     letters = h[: 2 * n_pairs : 2]
-    held = trace[:, :, -h.shape[1] :]
+    held = short_term[:, :, -h.shape[1] :]
     scores = np.einsum("vi,tij,pj->tpv", readout, held, letters, optimize=True)
     return scores - scores.mean(axis=2, keepdims=True)
 

@@ -1,14 +1,4 @@
-"""Greedy games of a checkpoint's torch twin, many at once, in float32.
-
-    mstpn evaluate runs/pong/best.safetensors --games 32
-
-A quick score for choosing among checkpoints. The games that count are those of the Brian2
-network, `mstpn pong`.
-"""
-
-import argparse
-import sys
-from pathlib import Path
+"""Greedy games of a torch twin, many at once, in float32."""
 
 import numpy as np
 import torch
@@ -18,13 +8,9 @@ from numpy.typing import NDArray
 
 from mstpn.network.frames import Flicker
 from mstpn.network.twin.agent import MSTPN
-from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.network.twin.layer import CycleNoise
-from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability
 
-__all__ = ["evaluate", "main", "pong_environments"]
-
-PROGRAM = "mstpn evaluate"
+__all__ = ["evaluate", "pong_environments"]
 
 
 def pong_environments(n: int, *, sticky: float = 0.0, noop_max: int = 30) -> AtariVectorEnv:
@@ -97,48 +83,3 @@ def evaluate(
         playing &= ~(ended | truncated)
     env.close()
     return returns
-
-
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Command line."""
-    parser = Parser(prog=PROGRAM, description="Greedy games of agents on the torch twin.")
-    parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
-    parser.add_argument("--games", type=integer(1), default=32, metavar="N", help="at once (32)")
-    parser.add_argument("--seed", type=integer(0), default=0, help="of the games (0)")
-    parser.add_argument(
-        "--sticky", type=probability, default=0.0, metavar="P", help="of a repeated action (0)"
-    )
-    parser.add_argument(
-        "--flicker", type=probability, default=0.0, metavar="P", help="of a blanked frame (0)"
-    )
-    parser.add_argument(
-        "--max-decisions", type=integer(1), default=5000, metavar="N", help="of a game (5000)"
-    )
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Play and print; return the exit status."""
-    options = parse_arguments(arguments)
-
-    def work() -> None:
-        for path in options.checkpoints:
-            returns = evaluate(
-                load_checkpoint(path).twin(),
-                options.games,
-                options.seed,
-                sticky=options.sticky,
-                flicker=options.flicker,
-                max_decisions=options.max_decisions,
-            )
-            print(
-                f"{path}: mean {returns.mean():+.2f}, worst {returns.min():+.0f}, best "
-                f"{returns.max():+.0f}, won {np.mean(returns > 0):.0%} of {len(returns)}",
-                flush=True,
-            )
-
-    return exit_status(PROGRAM, work)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

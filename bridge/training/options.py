@@ -3,21 +3,21 @@
 import argparse
 import shlex
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from brian2.units import volt
-
-from mstpn.network.twin.layer import INITIAL_GAMMA
-from mstpn.network.twin.optimiser import DECAY_RATE
+from mstpn.network.twin.config import DECAY_RATE, INITIAL_GAMMA
 from mstpn.network.wiring import BIAS_LINES, check_bias_lines
-from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
-from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.device_file import DEFAULT_DEVICE, read_device_file
 from mstpn.synapses.support.command_line import Parser, kind
-from mstpn.synapses.write_limits import WriteLimits
+
+if TYPE_CHECKING:
+    from mstpn.synapses.memristor import Memristor
+    from mstpn.synapses.nonidealities import Nonidealities
+    from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["MAY_CHANGE", "SPREADS", "Options", "parse_options"]
 
-_DEVICE = Memristor.from_file()
+_DEVICE = read_device_file()
 
 
 def _option(default: Any, help_text: str) -> Any:
@@ -107,8 +107,8 @@ class Options:
     decay_learning_rate: float = _option(
         DECAY_RATE, "learning rate of Lambda over that of the rest"
     )
-    decay_min: float = _option(_DEVICE.decay_min, "smallest Lambda")
-    decay_max: float = _option(_DEVICE.decay_max, "largest Lambda")
+    decay_min: float = _option(_DEVICE["decay_min"]["value"], "smallest Lambda")
+    decay_max: float = _option(_DEVICE["decay_max"]["value"], "largest Lambda")
     weight_min: float = _option(-1.0, "smallest W")
     weight_max: float = _option(1.0, "largest W")
 
@@ -162,17 +162,23 @@ class Options:
             )
 
     @property
-    def write_limits(self) -> WriteLimits | None:
+    def write_limits(self) -> "WriteLimits | None":
         """Those of the device, unless updates are ideal."""
         return None if self.ideal_updates else self.memristor.write_limits()
 
     @property
-    def memristor(self) -> Memristor:
+    def memristor(self) -> "Memristor":
         """The device of the limits and the spread."""
+        from mstpn.synapses.memristor import Memristor
+
         return Memristor.from_file(self.device or DEFAULT_DEVICE)
 
-    def spread(self, seed: int) -> Nonidealities:
+    def spread(self, seed: int) -> "Nonidealities":
         """How devices differ, drawn from `seed`."""
+        from brian2.units import volt
+
+        from mstpn.synapses.nonidealities import Nonidealities
+
         return Nonidealities(
             delta_f_std=self.delta_f_std,
             delta_f_dtod=self.delta_f_dtod,

@@ -31,21 +31,22 @@ from tqdm import tqdm
 
 from mstpn.bridge.training.evaluate import evaluate, pong_environments
 from mstpn.bridge.training.log import TrainingLog
-from mstpn.bridge.training.options import MAY_CHANGE, SPREADS, Options, parse_options
+from mstpn.bridge.training.options import MAY_CHANGE, SPREADS, Options
 from mstpn.bridge.training.positions import PositionHead, distance
 from mstpn.bridge.training.ppo import Rollout, advantages, losses, total_loss
 from mstpn.bridge.training.teacher import Teacher
 from mstpn.network.frames import STEP_DURATION, Flicker
 from mstpn.network.twin.agent import MSTPN, PixelScale
 from mstpn.network.twin.checkpoint import load_checkpoint, save_checkpoint, without_feedback
-from mstpn.network.twin.layer import INITIAL_GAMMA, CycleNoise, State, TwinConfig
+from mstpn.network.twin.config import INITIAL_GAMMA, TwinConfig
+from mstpn.network.twin.layer import CycleNoise, State
 from mstpn.network.twin.memory import keep_freed_memory
 from mstpn.network.twin.optimiser import adam
 from mstpn.synapses.joules import Charges
 from mstpn.synapses.nonidealities import Nonidealities
-from mstpn.synapses.support.files import atomic_write, one_line, replacing, write_json
+from mstpn.synapses.support.files import atomic_write, one_line, replacing
 
-__all__ = ["Trainer", "main"]
+__all__ = ["Trainer"]
 
 _LIT = 0.1
 """Bias of a channel that begins active everywhere: some ten times a mean feature of Pong."""
@@ -480,32 +481,3 @@ class Trainer:
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.copy()).to(self.device)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: one option per field of `Options`."""
-    options, parser = parse_options(arguments)
-    try:
-        trainer = Trainer(options)
-        trainer.run()
-        summary = trainer.summary()
-        if options.json:
-            write_json(Path(options.json), summary)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
-    moved = ", ".join(
-        f"{symbol} {summary[f'{name}_moved']:.2g}"
-        for symbol, name in (("W", "weight"), ("Lambda", "decay"), ("Gamma", "gamma"))
-    )
-    returned = "no game has ended"
-    if trainer.returns:
-        returned = f"{len(trainer.returns)} last games: mean return {trainer.mean_return():+.2f}"
-    print(
-        f"{'finished' if summary['finished'] else 'stopped'} after {summary['steps']:,} steps and "
-        f"{summary['seconds'] / 60:.1f} min, {returned}; moved (rms): {moved}; "
-        f"weights in {summary['folder']}"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -207,7 +207,7 @@ class Session:
         if name == "W":
             return network.of_synapses("W")
         if name == "F":
-            return network.trace.reshape(self._shape)
+            return network.short_term.reshape(self._shape)
         synapses = network.synapses
         spent = np.asarray(synapses.E_pulse[:] + synapses.E_bias[:] + synapses.E_read[:])
         return spent.reshape(self._shape)

@@ -11,22 +11,21 @@ Attend to the Recent Past" (NeurIPS 2016), which Rodriguez, Guo and Moraitis (IC
 gave their STPN. The silent step is this package's: F ties h of one step to h of the step
 before, so a letter must have become h before it can recall.
 
-The embedding and the readout are digital; between them lies one m-STPN layer.
+Nothing of torch or Brian2 is loaded before sequences are drawn.
 """
 
 from dataclasses import dataclass, field
 from string import ascii_lowercase, digits
-from typing import Any
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from typing import TYPE_CHECKING, Any
 
 from mstpn.network.normalisation import check_normalisation
-from mstpn.network.twin.layer import STHebbLayer, TwinConfig
-from mstpn.synapses.memristor import Memristor
+from mstpn.network.twin.config import TwinConfig
+from mstpn.synapses.device_file import read_device_file
 
-__all__ = ["Associator", "RetrievalOptions", "Task", "unbound_accuracy"]
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+__all__ = ["RetrievalOptions", "Task", "unbound_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Task:
         """Steps of a sequence, 2 K + 4."""
         return 2 * self.n_pairs + 4
 
-    def sequences(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sequences(self, n: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
         """Draw sequences.
 
         Parameters
@@ -83,6 +82,8 @@ class Task:
         answers : Tensor of int64, (n,)
             Digit asked for.
         """
+        import torch
+
         keys = torch.rand(n, self.n_keys, generator=generator).argsort(1)[:, : self.n_pairs]
         values = torch.randint(self.n_values, (n, self.n_pairs), generator=generator)
         asked = torch.randint(self.n_pairs, (n, 1), generator=generator)
@@ -91,16 +92,18 @@ class Task:
         parts = [pairs, separator, keys.gather(1, asked), separator[:, :1] + 1]
         return torch.cat(parts, dim=1).T.contiguous(), values.gather(1, asked)[:, 0]
 
-    def text(self, sequence: Tensor) -> str:
+    def text(self, sequence: "Tensor") -> str:
         """One sequence, (T,), as its symbols."""
         return "".join(self.symbols[int(k)] for k in sequence)
 
 
-def unbound_accuracy(task: Task, symbols: Tensor) -> float:
+def unbound_accuracy(task: Task, symbols: "Tensor") -> float:
     """Expected accuracy of the best guess from the digits alone, blind to their letters.
 
     It says the digit that was shown most often.
     """
+    from torch.nn import functional
+
     values = symbols[1 : 2 * task.n_pairs : 2] - task.n_keys
     counts = functional.one_hot(values, task.n_values).sum(0)
     return float(counts.max(1).values.double().mean() / task.n_pairs)
@@ -110,7 +113,7 @@ def _option(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
 
 
-_DEVICE = Memristor.from_file()
+_DEVICE = read_device_file()
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,8 @@ class RetrievalOptions:
     hidden: int = _option(64, "units of the m-STPN layer")
     embedding: int = _option(32, "features of a symbol")
     normalisation: str = _option("none", "of the presynaptic vector, none or l2")
-    decay_min: float = _option(_DEVICE.decay_min, "smallest Lambda")
-    decay_max: float = _option(_DEVICE.decay_max, "largest Lambda")
+    decay_min: float = _option(_DEVICE["decay_min"]["value"], "smallest Lambda")
+    decay_max: float = _option(_DEVICE["decay_max"]["value"], "largest Lambda")
     pulse_limits: bool = _option(
         False, "updates and W + F only as the device's pulses and its conductance window allow"
     )
@@ -159,56 +162,13 @@ class RetrievalOptions:
     @property
     def config(self) -> TwinConfig:
         """Sizes and limits of the m-STPN layer; its actions are the digits."""
-        return TwinConfig(
-            self.hidden,
-            self.values,
-            self.normalisation,
-            self.decay_min,
-            self.decay_max,
-            _DEVICE.write_limits() if self.pulse_limits else None,
-        )
+        limits = None
+        if self.pulse_limits:
+            from mstpn.synapses.memristor import Memristor
 
-
-class Associator(nn.Module):
-    """Embedding, m-STPN layer, readout of the last step.
-
-    Parameters
-    ----------
-    options : RetrievalOptions
-    """
-
-    def __init__(self, options: RetrievalOptions) -> None:
-        super().__init__()
-        self.config = options.config
-        self.embedding = nn.Embedding(len(options.task.symbols), options.embedding)
-        self.layer = STHebbLayer(options.embedding, self.config)
-        self.head = nn.Linear(options.hidden, options.values)
-        nn.init.uniform_(self.layer.gamma, -options.gamma_init, options.gamma_init)
-
-    @classmethod
-    def described_by(cls, metadata: dict[str, Any]) -> "Associator":
-        """An untrained one as a checkpoint's JSON file describes it."""
-        return cls(RetrievalOptions(**metadata["training"]["options"]))
-
-    def forward(self, symbols: Tensor, *, fused: bool = False) -> tuple[Tensor, Tensor]:
-        """Read sequences from F = 0 and h = 0.
-
-        Parameters
-        ----------
-        symbols : Tensor of int64, (T, B)
-        fused : bool
-            Run the layer as one kernel; see `STHebbLayer.forward`.
-
-        Returns
-        -------
-        logits : Tensor, (B, n_values)
-            Of the answer.
-        h : Tensor, (T, B, N)
-        """
-        x = self.embedding(symbols)
-        keep = x.new_ones(symbols.shape)
-        h, _ = self.layer(x, self.layer.initial_state(symbols.shape[1]), keep, fused=fused)
-        return self.head(h[-1]), h
+            limits = Memristor.from_file().write_limits()
+        sizes = (self.hidden, self.values)
+        return TwinConfig(*sizes, self.normalisation, self.decay_min, self.decay_max, limits)
 
 
 def _require(name: str, holds: bool, allowed: str, value: object) -> None:

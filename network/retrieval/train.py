@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mstpn.network.retrieval.task import Associator, RetrievalOptions
+from mstpn.network.retrieval.associator import Associator
+from mstpn.network.retrieval.task import RetrievalOptions
 from mstpn.network.twin.checkpoint import save_checkpoint
 from mstpn.network.twin.memory import keep_freed_memory
 from mstpn.network.twin.optimiser import adam

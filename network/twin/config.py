@@ -1,4 +1,4 @@
-"""What a network is like, for torch and Brian2 alike; nothing of torch is loaded for it."""
+"""What a network is like, for torch and Brian2 alike; neither is loaded for it."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,12 @@ from mstpn.network.normalisation import NORMALISATIONS, check_normalisation
 from mstpn.network.wiring import check_bias_lines
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["TwinConfig"]
+__all__ = ["DECAY_RATE", "INITIAL_GAMMA", "TwinConfig"]
+
+INITIAL_GAMMA = 0.001
+"""Gamma starts uniform between minus and plus this."""
+DECAY_RATE = 3.0
+"""Learning rate of Lambda over that of the rest, unless said otherwise."""
 
 _LARGEST_SIZE = 2**14
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from mstpn.network.normalisation import NORM_FLOOR
-from mstpn.network.twin.config import TwinConfig
+from mstpn.network.twin.config import INITIAL_GAMMA, TwinConfig
 from mstpn.network.wiring import lines_of, per_synapse
 from mstpn.synapses import law
 from mstpn.synapses.joules import Charges, mean_share
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from mstpn.network.twin.kernel import Pulses
 
 __all__ = [
-    "INITIAL_GAMMA",
     "CycleNoise",
     "STHebbLayer",
     "Spent",
@@ -42,8 +41,6 @@ __all__ = [
     "TwinConfig",
 ]
 
-INITIAL_GAMMA = 0.001
-"""Gamma starts uniform between minus and plus this."""
 _UNLIMITED = WriteLimits()
 
 

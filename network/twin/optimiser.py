@@ -3,10 +3,10 @@
 from torch import nn
 from torch.optim import Adam
 
-__all__ = ["DECAY_RATE", "adam"]
+from mstpn.network.twin.config import DECAY_RATE
 
-DECAY_RATE = 3.0
-"""Learning rate of Lambda over that of the rest, unless said otherwise."""
+__all__ = ["adam"]
+
 _DECAY_EPSILON = 1e-12
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from brian2.units import Quantity, joule, second
 from numpy.typing import NDArray
 
-from mstpn.network.working_memory.model import BETWEEN_ITEMS, COLUMNS, Columns, WorkingMemory
+from mstpn.network.working_memory.columns import COLUMNS, Columns
+from mstpn.network.working_memory.model import BETWEEN_ITEMS, WorkingMemory
 from mstpn.network.working_memory.theory import chance_of_recall, written
 from mstpn.synapses.memristor import Memristor
 

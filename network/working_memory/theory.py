@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 from scipy.special import ndtr, ndtri
 
+from mstpn.network.working_memory.columns import Columns
 from mstpn.network.working_memory.model import (
     CAPACITY,
     DT,
@@ -34,7 +35,6 @@ from mstpn.network.working_memory.model import (
     RISE,
     THRESHOLD,
     VOLLEY,
-    Columns,
 )
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.spiking import TRACE_DURATION

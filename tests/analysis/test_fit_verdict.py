@@ -349,7 +349,7 @@ def test_the_command_is_loud_about_it(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_the_command_loads_neither_torch_nor_the_emulator() -> None:
     code = (
-        "import sys, mstpn.commands.fit_device\n"
+        "import sys, mstpn.commands.work.fit_device\n"
         "assert not {'torch', 'ale_py', 'gymnasium', 'numba'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

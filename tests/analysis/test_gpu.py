@@ -12,7 +12,8 @@ import scripts
 import torch
 from brian2.units import mjoule, pjoule, second
 
-from mstpn.analysis.gpu.baselines import MEASURED, baselines, paper_game
+from mstpn.analysis.gpu import MEASURED
+from mstpn.analysis.gpu.baselines import baselines, paper_game
 from mstpn.synapses.support.sourced import DataError, sourced
 
 PER_UPDATE_PJ = {
@@ -101,6 +102,11 @@ def script() -> ModuleType:
     return scripts.load("gpu_energy")
 
 
+@pytest.fixture(scope="module")
+def work() -> ModuleType:
+    return scripts.load("work.gpu_energy")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA GPU")
 def test_without_a_gpu_the_script_ends_with_one_line(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -115,12 +121,12 @@ def test_without_a_gpu_the_script_ends_with_one_line(
 
 
 @pytest.mark.parametrize("form", ["unfused", "fused"])
-def test_operations_make_up_one_step_of_the_recursion(script: ModuleType, form: str) -> None:
-    state = script.state(64 * 50, torch.float64, "cpu")
+def test_operations_make_up_one_step_of_the_recursion(work: ModuleType, form: str) -> None:
+    state = work.state(64 * 50, torch.float64, "cpu")
     w, decay, gamma, f, z, b = (
         state[name].numpy().copy() for name in ("W", "Lambda", "Gamma", "F", "z", "b")
     )
-    operations = script.UNFUSED if form == "unfused" else script.fused(script.step)
+    operations = work.UNFUSED if form == "unfused" else work.fused(work.step)
     for operation in operations.values():
         operation(state)
     h = np.tanh((w + f) @ z + b)
@@ -146,10 +152,10 @@ class CountingMeter:
 
 
 def test_what_the_script_writes_becomes_baselines(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")  # the meter counts, it need not compile
-    content = script.measure_all(CountingMeter(), "GPU of the test", "cpu", [64, 169_984, 2**19])
+    content = work.measure_all(CountingMeter(), "GPU of the test", "cpu", [64, 169_984, 2**19])
     path = tmp_path / "gpu.json"
     path.write_text(json.dumps(content))
     found = baselines(path)

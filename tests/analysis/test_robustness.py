@@ -82,8 +82,9 @@ def test_a_stopped_run_keeps_its_games_and_is_made_up_for(
             raise KeyboardInterrupt
         return pretended(cell)
 
-    monkeypatch.setattr(example, "play", play)
-    monkeypatch.setattr(example, "digest", lambda _: "0" * 12)
+    work = scripts.load("work.robustness")
+    monkeypatch.setattr(work, "play", play)
+    monkeypatch.setattr(work, "digest", lambda _: "0" * 12)
     out = tmp_path / "games.csv"
     levels = ["--levels", "weight_dtod=0.1,0.2", "--levels", "half_voltage_dtod=0.05"]
     arguments = ["--target", "numpy", "--games", "2", *levels, "--out", str(out)]
@@ -102,7 +103,7 @@ def test_a_stopped_run_keeps_its_games_and_is_made_up_for(
     assert len(calls) == 9 + 8
     assert example.main(arguments) == 0
     assert len(calls) == 17
-    monkeypatch.setattr(example, "digest", lambda _: "1" * 12)
+    monkeypatch.setattr(work, "digest", lambda _: "1" * 12)
     before = out.read_bytes()
     assert example.main(arguments) == 2
     assert out.read_bytes() == before
@@ -134,9 +135,10 @@ def test_lines_are_the_means_and_bands_the_range(device: Memristor) -> None:
 
 def test_the_shipped_table_has_every_level_of_the_default_grid(example: ModuleType) -> None:
     games = read_rows(SHIPPED, RobustnessGame)
+    work = scripts.load("work.robustness")
     options = example.parse_arguments(["--games", "3", "--sticky", "0.25"])
-    assert {(g.nonideality, g.level, g.seed) for g in games} >= set(example.grid(options))
-    assert {g.inputs for g in games} == {example.digest(options)}
+    assert {(g.nonideality, g.level, g.seed) for g in games} >= set(work.grid(options))
+    assert {g.inputs for g in games} == {work.digest(options)}
     assert all(-21 <= g.score <= 21 and g.score.is_integer() for g in games)
 
 

@@ -21,7 +21,8 @@ from typing import Any
 from safetensors.numpy import load_file
 from tqdm import tqdm
 
-from mstpn.bridge.training import train
+import mstpn.bridge.training.train  # noqa: F401 - once, before all that fork
+from mstpn.commands import train
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.support.files import write_json
 
@@ -40,8 +41,7 @@ def start(folder: Path) -> int:
     os.dup2(os.open(folder / "errors.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     status = 1
     try:
-        train.main(words)
-        status = 0
+        status = train.main(words)
     finally:
         os._exit(status)
 

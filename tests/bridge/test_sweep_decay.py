@@ -14,11 +14,10 @@ import scripts
 from mstpn.analysis.pictures.learning_curves import (
     CurvePoint,
     draw_learning_curves,
-    read_curves,
     thinned,
 )
 from mstpn.network.twin.checkpoint import load_checkpoint
-from mstpn.synapses.support.tidy import csv_text
+from mstpn.synapses.support.tidy import csv_text, read_rows
 
 SCRIPT = scripts.FOLDER / "sweep_decay.py"
 
@@ -58,7 +57,7 @@ def test_a_failed_agent_does_not_stop_the_rest_and_is_made_up_for(tmp_path: Path
     assert [c["decay_max"] for c in json.loads((tmp_path / "cells.json").read_text())] == [0, 0.92]
     without_memory = load_checkpoint(broken.with_name("last.safetensors"))
     assert not without_memory.tensors["layer.decay"].any()
-    assert read_curves(tmp_path / "curves.csv") == [
+    assert read_rows(tmp_path / "curves.csv", CurvePoint) == [
         CurvePoint(0.08, 0.92, 0, 16, -20.5),
         CurvePoint(0.08, 0.92, 0, 32, -19.0),
     ]
@@ -75,7 +74,7 @@ def test_a_report_of_what_is_there_trains_nothing(tmp_path: Path) -> None:
     done = sweep(tmp_path, "--total-steps", "32", "--first-seed", "7", "--report-only")
     assert done.returncode == 0, done.stderr
     assert statuses(tmp_path) == [("stopped", "24"), ("missing", "0")]
-    assert read_curves(tmp_path / "curves.csv") == [CurvePoint(0, 0, 7, 16, -20.5)]
+    assert read_rows(tmp_path / "curves.csv", CurvePoint) == [CurvePoint(0, 0, 7, 16, -20.5)]
     assert [p.name for p in folder.iterdir()] == ["log.jsonl"]
 
 
@@ -103,10 +102,10 @@ def test_the_table_is_read_back_and_bad_lines_are_named(tmp_path: Path) -> None:
     path = tmp_path / "curves.csv"
     rows = [vars(p) for p in points(0, 0.125)]
     path.write_text(csv_text(rows))
-    assert read_curves(path) == points(0, 0.125)
+    assert read_rows(path, CurvePoint) == points(0, 0.125)
     path.write_text(path.read_text().replace("300,", "many,"))
     with pytest.raises(ValueError, match=r"curves\.csv, line 5: .*'many'"):
-        read_curves(path)
+        read_rows(path, CurvePoint)
 
 
 def test_thinned_keeps_the_ends() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scripts
 import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -43,7 +44,8 @@ TINY = (
 
 
 def run(folder: Path, *arguments: str) -> None:
-    train.main(["--out", str(folder), *TINY, *arguments])
+    if status := scripts.load("train").main(["--out", str(folder), *TINY, *arguments]):
+        raise SystemExit(status)
 
 
 def log(folder: Path) -> list[dict[str, float]]:
@@ -218,9 +220,7 @@ def test_training_with_spread_is_deterministic_and_evaluated_on_unlike_devices(
 def test_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     arguments = [*TINY, "--out", str(tmp_path), "--save-minutes", "0.001"]
     endless = [*arguments, "--total-steps", "1000000000"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "mstpn.bridge.training.train", *endless]
-    ) as process:
+    with subprocess.Popen([sys.executable, "-m", "mstpn", "train", *endless]) as process:
         while process.poll() is None and not (tmp_path / "state.safetensors").exists():
             time.sleep(0.05)
         time.sleep(0.3)
@@ -236,9 +236,10 @@ def test_full_disk_ends_with_one_line_and_keeps_the_last_checkpoint(tmp_path: Pa
     before = (tmp_path / "state.safetensors").read_bytes()
     code = (
         "import resource\n"
-        "from mstpn.bridge.training.train import main\n"
+        "import sys\n"
+        "from mstpn.commands.train import main\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
-        f"main({['--out', str(tmp_path), *TINY, '--total-steps', '32', '--resume']!r})\n"
+        f"sys.exit(main({['--out', str(tmp_path), *TINY, '--total-steps', '32', '--resume']!r}))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
@@ -301,7 +302,7 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
     arguments = [*TINY, "--out", str(tmp_path), "--total-steps", "1000000000"]
     written = tmp_path / "log.jsonl"
     with subprocess.Popen(
-        [sys.executable, "-m", "mstpn.bridge.training.train", *arguments],
+        [sys.executable, "-m", "mstpn", "train", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -444,7 +445,7 @@ def test_one_thread_asked_for_is_one_thread_used(tmp_path: Path) -> None:
     """The first launch of a Numba kernel sets the thread count of torch's OpenMP runtime too."""
     program = (
         "import numba, torch\n"
-        "from mstpn.bridge.training.train import main\n"
+        "from mstpn.commands.train import main\n"
         f"main({['--out', str(tmp_path), *TINY, '--total-steps', '16']!r})\n"
         "print(torch.get_num_threads(), numba.get_num_threads())"
     )

@@ -38,7 +38,7 @@ def test_agents_are_trained_and_played_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(example, "N_SAMPLES", 20)
+    monkeypatch.setattr(scripts.load("work.train_table"), "N_SAMPLES", 20)
     arguments = [
         *("--vary", "energy-price=0,50", "--chain", "--games", "1", "--seed", "3"),
         *("--target", "numpy", "--out", str(tmp_path), "--json", str(tmp_path / "a.json")),
@@ -71,7 +71,7 @@ def test_agents_may_differ_in_several_options(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(example, "N_SAMPLES", 20)
+    monkeypatch.setattr(scripts.load("work.train_table"), "N_SAMPLES", 20)
     arguments = [
         *("--agent", "F=--no-feedback", "--agent", "neither = --no-feedback --no-memory"),
         *("--games", "1", "--seed", "3", "--target", "numpy", "--out", str(tmp_path)),
@@ -163,7 +163,7 @@ def test_a_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "numba" else name)
+    scripts.uninstall("numba", monkeypatch)
     words = ["--vary", "energy-price=0", "--out", str(tmp_path / "runs"), *TRAINING]
     said = scripts.refusal(example, words, capsys)
     assert "needs pip install 'mstpn[train,analysis]': no module named 'numba'" in said

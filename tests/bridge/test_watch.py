@@ -95,7 +95,7 @@ def test_changes_equal_the_same_calls_of_a_script(session: Session, device: Memr
             assert session.energy() == {name: float(e) for name, e in expected_energy.items()}
             script[k + 1]()
         same(found, expected)
-        assert np.array_equal(session.field("F").ravel(), network.trace)
+        assert np.array_equal(session.field("F").ravel(), network.short_term)
     assert session.energy() == {name: float(e) for name, e in network.energy().items()}
     assert [(c.decision, c.changes) for c in session.log] == list(hand.items())
 
@@ -245,7 +245,7 @@ def test_numbers_on_the_way_to_the_page_keep_every_bit(session: Session) -> None
     assert (one["i"], one["j"]) == (100, 3)
     network = session.agent.network
     assert one["W"] == network.of_synapses("W")[100, 3]
-    assert one["F"] == network.trace.reshape(-1, 64)[100, 3]
+    assert one["F"] == network.short_term.reshape(-1, 64)[100, 3]
     assert one["volt"] == network.of_synapses("V_bias")[100, 3]
     learning = np.abs(network.of_synapses("Gamma"))
     assert learning.ravel()[synapse(session)["number"]] == learning.max()

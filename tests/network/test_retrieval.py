@@ -16,7 +16,8 @@ from brian2.units import joule, second, volt
 
 from mstpn.analysis.pictures.retrieval import recalled
 from mstpn.bridge.retrieval import answer_sequences, forgetful, short_term_weights
-from mstpn.network.retrieval.task import Associator, RetrievalOptions, Task, unbound_accuracy
+from mstpn.network.retrieval.associator import Associator
+from mstpn.network.retrieval.task import RetrievalOptions, Task, unbound_accuracy
 from mstpn.network.retrieval.train import CHECK_EVERY, RetrievalPoint, draw_sequences, train
 from mstpn.network.twin.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from mstpn.synapses.memristor import Memristor

@@ -11,7 +11,8 @@ import scripts
 from brian2.units import joule, second, volt
 
 from mstpn.network.working_memory import measure, theory
-from mstpn.network.working_memory.model import BETWEEN_ITEMS, COLUMNS, Columns, WorkingMemory
+from mstpn.network.working_memory.columns import COLUMNS, Columns
+from mstpn.network.working_memory.model import BETWEEN_ITEMS, WorkingMemory
 from mstpn.synapses.memristor import Memristor
 
 SMALL = Columns(hypercolumns=4, minicolumns=3, cells=6, connection=0.6)
@@ -143,7 +144,8 @@ def test_the_program_writes_what_it_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = scripts.load("working_memory")
-    monkeypatch.setattr(program, "COLUMNS", Columns(4, 10, 6, 0.6))
+    for module in (program, scripts.load("work.working_memory")):
+        monkeypatch.setattr(module, "COLUMNS", Columns(4, 10, 6, 0.6))
     words = ["--networks", "1", "--questions", "2", "--voltages", "0", "0.2", "--items", "1", "4"]
     words += ["--target", "numpy", "--out", str(tmp_path), "--json", str(tmp_path / "a.json")]
     assert program.main(words) == 0

@@ -152,7 +152,7 @@ def test_brian2_equals_the_recursion(
     net.step(np.zeros(N_IN))
     scale = p.decay ** (1 / SLOW.slow_tau_ratio)
     total = expected.trace * p.decay + expected.slow * scale
-    np.testing.assert_allclose(as_matrix(net.trace), total, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(as_matrix(net.short_term), total, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("limits", [None, LIMITS])
@@ -219,7 +219,7 @@ def test_the_total_stays_in_the_window_between_pulses_of_both_signs(device: Memr
         net.step(x)
         fast, slow = net.synapses.F_now[:], net.synapses.F_slow_now[:]
         # one rounding of numbers below 1.2
-        assert np.abs(weight + net.trace).max() <= 0.6 + 4e-16
+        assert np.abs(weight + net.short_term).max() <= 0.6 + 4e-16
         opposed += int((fast * slow < 0).sum())
         # where the fast part is gone first, a slow one alone must fit as well
         at_end += int((np.abs(weight + slow) > 0.55).sum())

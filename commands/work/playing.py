@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mstpn.analysis.pictures.film import SynapseFilm
     from mstpn.bridge.twin_agent import TwinAgent
 
-__all__ = ["Played", "Setup", "play", "said_of_game"]
+__all__ = ["Played", "Setup", "game_attributes", "play"]
 
 PICTURE_EVERY = 2
 """Decisions per picture of the GIF."""
@@ -118,7 +118,7 @@ class Player:
         return self.recorded(
             path,
             self.agent.network.device,
-            **said_of_game(self.agent, self.options),
+            **game_attributes(self.agent, self.options),
             bias=self.options.bias.replace("-", " "),
             resume_at=len(state.get("actions", ())) if resume else None,
         )
@@ -226,7 +226,7 @@ class Keeper:
         save_play(self.path, Saved(tuple(records), state), self.settings)
 
 
-def said_of_game(agent: BrianAgent, options: argparse.Namespace) -> dict[str, Any]:
+def game_attributes(agent: BrianAgent, options: argparse.Namespace) -> dict[str, Any]:
     """What a ledger says of the game that an agent plays, beside its frames."""
     return {
         "parameters": held_parameters(agent.network),
@@ -270,6 +270,6 @@ class Camera:
         time_s = frame.decisions * float(STEP_DURATION)
         if frame.decisions % PICTURE_EVERY or time_s > self.end_s:
             return
-        trace = self.network.trace[self.chosen]
+        short_term = self.network.short_term[self.chosen]
         energy = sum(float(e) for e in self.network.energy(worst_case=self.worst_case).values())
-        self.film.add(time_s, self.pong.screen, trace, energy)
+        self.film.add(time_s, self.pong.screen, short_term, energy)

@@ -1,0 +1,1 @@
+"""What the programs do once their options are read; `mstpn.commands` reads them, and loads this."""
