@@ -20,7 +20,6 @@ soft-bounded SET and RESET that grow with the hyperbolic sine of V) are this pac
 """
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -32,8 +31,17 @@ from brian2.units import Quantity, allunits
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from mstpn.synapses import law
+from mstpn.synapses.device_file import (
+    DEFAULT_DEVICE,
+    UNITS,
+    DeviceError,
+    Sources,
+    parse_fields,
+    read_fields,
+)
+from mstpn.synapses.ranges import check_duration, check_range, checked_pulse
 from mstpn.synapses.support.files import one_line
-from mstpn.synapses.support.sourced import PROVENANCES, UNIT_SYMBOLS, Constant
+from mstpn.synapses.support.sourced import Constant
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -42,29 +50,10 @@ __all__ = [
     "Memristor",
 ]
 
-DEFAULT_DEVICE = Path(__file__).with_name("srtio3.toml")
-_LARGEST_DEPTH = 8
 _SMALLEST, _LARGEST = 1e-24, 1e6  # what no device is beyond; products stay finite between
 _VOLTAGE_ROUNDING = 1e-9
 DECAY_ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """volt; what float32 rounding of Lambda may put a bias voltage outside its range."""
-
-
-class DeviceError(ValueError):
-    """A device file is missing, malformed or unphysical; says which field and why."""
-
-
-class Sources(dict[str, Constant]):
-    """Where each constant is from; read-only, so that devices can share it."""
-
-    def __setitem__(self, name: str, value: Constant) -> None:
-        raise TypeError("the sources of a device's constants are read-only")
-
-    def __reduce__(self) -> Any:
-        return type(self), (dict(self),)
-
-    def __deepcopy__(self, _memo: Any) -> "Sources":
-        return self
 
 
 @dataclass(frozen=True)
@@ -120,7 +109,7 @@ class Memristor:
         for f in _constant_fields():
             value = getattr(self, f.name)
             fail_for_dimension_mismatch(
-                value, _UNITS[f.metadata["unit"]], f"{f.name} must be in {f.metadata['unit']}"
+                value, UNITS[f.metadata["unit"]], f"{f.name} must be in {f.metadata['unit']}"
             )
             if not np.isfinite(float(value)):
                 raise DeviceError(f"{f.name} must be finite, got {value}")
@@ -178,9 +167,10 @@ class Memristor:
             out of range; the message names file and field.
         """
         path = Path(path)
-        content = _content(path)
+        found = read_fields(path)
+        units = {f.name: f.metadata["unit"] for f in _constant_fields()}
         try:
-            return cls(**_parse(content))
+            return cls(**parse_fields(found, units))
         except (ValueError, TypeError, OverflowError) as error:
             raise DeviceError(f"device file {path}: {one_line(error)}") from error
 
@@ -279,7 +269,7 @@ class Memristor:
         ValueError
             Outside [`bias_voltage_min`, `bias_voltage_max`].
         """
-        _check_range(
+        check_range(
             "bias_voltage",
             bias_voltage,
             self.bias_voltage_min,
@@ -295,7 +285,7 @@ class Memristor:
     def _over(self, decay: Any, duration: Quantity | None) -> Any:
         if duration is None:
             return decay
-        _check_duration(duration)
+        check_duration(duration)
         return _over(decay, float(duration), float(self.decay_duration))
 
     def _decay(self, bias_voltage: Quantity) -> Any:
@@ -316,7 +306,7 @@ class Memristor:
         ValueError
             If Lambda lies outside `decay_range` by more than float32 rounding.
         """
-        _check_range("decay", decay, *self.decay_range(duration), DECAY_ROUNDING)
+        check_range("decay", decay, *self.decay_range(duration), DECAY_ROUNDING)
         decay = np.asarray(decay, dtype=float)
         if duration is not None:
             decay = _over(decay, float(self.decay_duration), float(duration))
@@ -355,7 +345,7 @@ class Memristor:
             If |delta_f| exceeds `delta_f_max`.
         """
         limit = self.delta_f_max
-        _check_range("delta_f", delta_f, -limit, limit, 1e-12 * limit)
+        check_range("delta_f", delta_f, -limit, limit, 1e-12 * limit)
         size = _size_of_update(np.asarray(delta_f), limit)
         amplitude = size ** (1 / self.pulse_conductance_exponent)
         return np.sign(delta_f) * _voltage(amplitude, self.pulse_voltage)
@@ -372,8 +362,8 @@ class Memristor:
         )
 
     def _pulse(self, voltage: Quantity, width: Quantity) -> tuple[Any, Any]:
-        _checked_pulse(voltage, width)
-        _check_range("voltage", voltage, -self.pulse_voltage, self.pulse_voltage, 0 * allunits.volt)
+        checked_pulse(voltage, width)
+        check_range("voltage", voltage, -self.pulse_voltage, self.pulse_voltage, 0 * allunits.volt)
         return np.asarray(voltage / self.pulse_voltage), np.asarray(width / self.pulse_width)
 
     @property
@@ -424,7 +414,7 @@ class Memristor:
             If one has the wrong unit.
         """
         self._check_weight("weight", weight)
-        v, w = _checked_pulse(voltage, width)
+        v, w = checked_pulse(voltage, width)
         n = np.asarray(n_pulses)
         if not (np.all(np.isfinite(n)) and np.all(n >= 0)):
             raise ValueError(f"n_pulses must not be negative, got {n_pulses}")
@@ -452,7 +442,7 @@ class Memristor:
         """
         for name, value in (("weight", weight), ("target", target)):
             self._check_weight(name, value)
-        _, w = _checked_pulse(0 * allunits.volt, width)
+        _, w = checked_pulse(0 * allunits.volt, width)
         if not np.all(w > 0):
             raise ValueError(f"width must be positive, got {width}")
         weight, target = np.asarray(weight, dtype=float), np.asarray(target, dtype=float)
@@ -477,17 +467,9 @@ class Memristor:
         return float(self.reset_rate), float(self.reset_voltage), float(self.reset_slope_voltage)
 
     def _check_weight(self, name: str, weight: Any) -> None:
-        _check_range(name, weight, self.weight_min, self.weight_max, 0)
+        check_range(name, weight, self.weight_min, self.weight_max, 0)
 
 
-_UNITS: dict[str, Any] = {
-    "1": 1,
-    "volt": allunits.volt,
-    "siemens": allunits.siemens,
-    "second": allunits.second,
-    "watt": allunits.watt,
-    "joule": allunits.joule,
-}
 _SIGMOID = ("decay_half_voltage", "decay_slope_voltage")
 _MAY_BE_ZERO_OR_NEGATIVE = (
     *("bias_voltage_min", "decay_half_voltage"),
@@ -516,93 +498,5 @@ def _decay(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
         )
 
 
-def _checked_pulse(voltage: Quantity, width: Quantity) -> tuple[Any, Any]:
-    """In volt and second, checked."""
-    fail_for_dimension_mismatch(voltage, allunits.volt, "voltage must be in volt")
-    fail_for_dimension_mismatch(width, allunits.second, "width must be in second")
-    if np.any(np.asarray(width) < 0):
-        raise ValueError(f"width must not be negative, got {width}")
-    for name, value in (("voltage", voltage), ("width", width)):
-        if not np.all(np.isfinite(value)):
-            raise ValueError(f"{name} must be finite, got {value}")
-    return np.asarray(voltage / allunits.volt), np.asarray(width / allunits.second)
-
-
 def _constant_fields() -> list[Any]:
     return [f for f in fields(Memristor) if "unit" in f.metadata]
-
-
-def _content(path: Path, depth: int = 0) -> dict[str, Any]:
-    """Fields of a file, and of those that it is based on."""
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise DeviceError(f"device file {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DeviceError(f"device file {path}: {one_line(error)}") from error
-    if "based_on" not in content:
-        return content
-    base = content.pop("based_on")
-    if not isinstance(base, str) or not base:
-        raise DeviceError(f"device file {path}: based_on must name a device file, got {base!r}")
-    if depth == _LARGEST_DEPTH:
-        raise DeviceError(f"device file {path}: based_on goes on for {_LARGEST_DEPTH} files")
-    beside, ours = path.parent / base, DEFAULT_DEVICE.parent / base
-    return _content(beside if beside.exists() or not ours.exists() else ours, depth + 1) | content
-
-
-def _parse(content: dict[str, Any]) -> dict[str, Any]:
-    expected = {f.name: f.metadata["unit"] for f in _constant_fields()}
-    unknown = content.keys() - expected.keys() - {"name"}
-    if unknown:
-        raise DeviceError(f"unknown field {min(unknown)!r}")
-    parsed: dict[str, Any] = {"name": str(content.get("name", "memristor"))}
-    constants = {}
-    for name, unit in expected.items():
-        entry = content.get(name)
-        if not isinstance(entry, dict):
-            raise DeviceError(
-                f'missing field {name!r} (with a line based_on = "{DEFAULT_DEVICE.name}" a file '
-                "has what it lacks from the package's device)"
-            )
-        for part in ("value", "unit", "provenance", "source"):
-            if part not in entry:
-                raise DeviceError(f"field {name!r} has no {part!r}")
-        value, symbol = entry["value"], entry["unit"]
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-            raise DeviceError(f"field {name!r}: value must be a number, got {value!r}")
-        if unit == "1":
-            if symbol != "1":
-                raise DeviceError(f"field {name!r}: unit must be '1', got {symbol!r}")
-            parsed[name] = float(value)
-        else:
-            known = UNIT_SYMBOLS.get(symbol)
-            if known is None or known.dim != _UNITS[unit].dim:
-                allowed = ", ".join(s for s, u in UNIT_SYMBOLS.items() if u.dim == _UNITS[unit].dim)
-                raise DeviceError(f"field {name!r}: unit must be one of {allowed}, got {symbol!r}")
-            parsed[name] = float(value) * known
-        if entry["provenance"] not in PROVENANCES:
-            raise DeviceError(
-                f"field {name!r}: provenance must be one of {', '.join(PROVENANCES)}, "
-                f"got {entry['provenance']!r}"
-            )
-        constants[name] = Constant(entry["provenance"], str(entry["source"]))
-    parsed["constants"] = Sources(constants)
-    return parsed
-
-
-def _check_duration(duration: Quantity) -> None:
-    fail_for_dimension_mismatch(duration, allunits.second, "duration must be in second")
-    if not 0 < float(duration) < math.inf:
-        raise ValueError(f"duration must be positive, got {duration}")
-
-
-def _check_range(name: str, value: Any, low: Any, high: Any, rounding: Any) -> None:
-    fail_for_dimension_mismatch(value, low, f"{name} has the wrong unit")
-    values = np.atleast_1d(np.asarray(value, dtype=float))
-    bad = ~((values >= float(low - rounding)) & (values <= float(high + rounding)))
-    if bad.any():
-        worst = values[bad].flat[0]
-        shown = worst if not isinstance(low, Quantity) else Quantity(worst, dim=low.dim)
-        raise ValueError(f"{name} must lie in [{low}, {high}], got {shown}")
