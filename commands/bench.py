@@ -1,47 +1,114 @@
-"""A memristor on the bench: the measurements of Figs. 2 and 3, simulated in Brian2.
+r"""A memristor on the bench: the measurements of Figs. 2 and 3, simulated in Brian2.
 
     mstpn bench --out bench
 
-Draws Figs. 2a and 2c to 3e of Weilenmann et al., Nature Communications 15 (2024), from
-simulated devices under the protocol of each, and writes them with one page. A device file of
-yours replaces the paper's with --device FILE.
+Draws Figs. 2a and 2c to 3e of Weilenmann et al., Nature Communications 15 (2024), from a
+simulated device under the protocol of each, and writes them with one page and what was measured
+as CSV in its folder `traces`. A device file of yours replaces the paper's with --device FILE, and
+--nonideal makes it one that deviates.
+
+Measurements of yours are laid over the panels with --measured, files or a folder. The name of a
+file begins with that of its panel, and a line names the columns with their units:
+
+    2a*.csv         voltage (V), conductance (nS), and sweep where there are several
+    2c*.csv         pulses, conductance (nS)
+    2d*.csv 2e*.csv time (s), conductance (nS)
+    2f*.csv         round, time (s), conductance (nS)
+    3a*.csv         time (s), voltage (V), dG (nS), and repeat
+    3b*.csv 3c*.csv voltage (V), width (us), and dG (nS) or energy (pJ)
+    3d*.csv         bias voltage (V), time (s), conductance (nS), and repeat
+    3e*.csv         bias voltage (V), decay
+
+The constants that these traces determine come back with
+
+    mstpn fit-device --pulses bench/traces/pulses.csv --decay bench/traces/3d_decay.csv \
+        --power bench/traces/power.csv --long-term bench/traces/long_term.csv --out again.toml
 """
 
 import argparse
 from pathlib import Path
 
+from brian2.units import psiemens
 from tqdm import tqdm
 
+from mstpn.analysis.device.bench_overlay import read_measured
 from mstpn.analysis.device.bench_report import N_MEASUREMENTS, BenchReport, measure
+from mstpn.analysis.device.measurements import Measurements
+from mstpn.synapses.bench.specimen import DELTA_F_STD, READ_NOISE, Specimen
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
+from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.brian_target import use_target
-from mstpn.synapses.support.command_line import Parser, exit_status, integer
+from mstpn.synapses.support.command_line import Parser, exit_status, finite, integer
 from mstpn.synapses.support.files import atomic_write, replacing, write_json
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = Parser(
-        prog="mstpn bench", description="The measurements of Figs. 2 and 3 on simulated devices."
+        prog="mstpn bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
-    parser.add_argument("--seed", type=integer(0), default=0, help="of the pulses' spread")
+    parser.add_argument(
+        "--nonideal",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a deviation of the device, repeatable; names: mstpn.synapses.nonidealities "
+        f"(default: delta_f_std={DELTA_F_STD:g})",
+    )
+    parser.add_argument(
+        "--read-noise",
+        type=finite,
+        default=float(READ_NOISE / psiemens),
+        metavar="PS",
+        help="standard deviation of a read in pS (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--measured",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="traces of yours to lay over the panels: CSV files, or a folder of them",
+    )
+    parser.add_argument("--seed", type=integer(0), default=0, help="of pulses and reads")
     parser.add_argument("--json", type=Path, metavar="PATH", help="the numbers for a program")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.read_noise < 0:
+        parser.error(f"argument --read-noise: must be at least 0, got {options.read_noise:g}")
+    return options
 
 
-def write(report: BenchReport, folder: Path, json_path: Path | None) -> None:
-    """Figures, page, numbers."""
-    for name, figure in tqdm(report.figures().items(), desc="drawing", disable=None):
+def specimen(options: argparse.Namespace, device: Memristor) -> Specimen:
+    """The device that is measured, as the options have it."""
+    given = options.nonideal
+    if not any(text.startswith("delta_f_std=") for text in given):
+        given = [f"delta_f_std={DELTA_F_STD}", *given]
+    kinds = Nonidealities.parse(given)
+    noise = options.read_noise * psiemens
+    return Specimen.of(kinds, device, read_noise=noise, seed=options.seed)
+
+
+def write(
+    report: BenchReport, measured: dict[str, list[Measurements]], options: argparse.Namespace
+) -> None:
+    """Figures, traces, page, numbers."""
+    folder = options.out
+    figures = report.figures(measured)
+    for name, figure in tqdm(figures.items(), desc="drawing", disable=None):
         with replacing(folder / f"{name}.png") as partial:
             figure.savefig(partial)
+    for name, text in report.traces().items():
+        atomic_write(folder / "traces" / f"{name}.csv", text.encode())
     page = report.markdown()
     atomic_write(folder / "bench.md", page.encode())
-    if json_path is not None:
-        write_json(json_path, report.numbers())
+    if options.json is not None:
+        write_json(options.json, report.numbers())
     print(report.summary())
-    print(f"{folder / 'bench.md'} and its figures beside it")
+    print(f"{folder / 'bench.md'}, its figures beside it, traces in {folder / 'traces'}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,9 +117,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> None:
         device = Memristor.from_file(options.device)
+        chosen, measured = specimen(options, device), read_measured(options.measured)
         use_target("numpy")  # a few devices are not worth a compiler's time
         with tqdm(desc="measuring", total=N_MEASUREMENTS, disable=None) as bar:
-            report = measure(device, seed=options.seed, progress=bar.update)
-        write(report, options.out, options.json)
+            report = measure(device, specimen=chosen, progress=bar.update)
+        write(report, measured, options)
 
     return exit_status("mstpn bench", work)
