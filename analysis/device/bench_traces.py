@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from brian2.units import nsiemens, nwatt, pjoule, second, usecond, volt
+from brian2.units import nsiemens, nwatt, pjoule, second, siemens, usecond, volt
 
 if TYPE_CHECKING:
     from mstpn.analysis.device.bench_report import BenchReport
@@ -121,12 +121,15 @@ def _pulses(report: "BenchReport") -> Columns:
 
 
 def _power(report: "BenchReport") -> Columns:
-    measured = report.power
-    return {
+    measured, noise = report.power, report.specimen.read_noise
+    columns = {
         "bias voltage (V)": measured.bias_voltage / volt,
         "weight S": measured.weight,
         "power (nW)": measured.power / nwatt,
     }
+    if noise > 0 * siemens:  # it goes with the square of the voltage, not with the power
+        columns["power error (nW)"] = measured.bias_voltage**2 * noise / nwatt
+    return columns
 
 
 def _long_term(report: "BenchReport") -> Columns:
