@@ -39,13 +39,17 @@ def decay_over(measured: Decay, duration: Quantity) -> Array:
     Raises
     ------
     ValueError
-        If a conductance did not change at all.
+        If a conductance did not change at all, or no exponential fits it.
     """
     time = np.asarray(measured.time / second)
     change = np.asarray((measured.conductance - measured.before) / siemens)
     if not np.abs(change).max(axis=0).all():
         raise ValueError("a conductance did not change, so there is no decay to fit")
-    rates = np.apply_along_axis(lambda curve: _rate(time, curve), 0, change)
+    try:
+        with np.errstate(over="ignore"):  # the fit may try a rate that grows
+            rates = np.apply_along_axis(lambda curve: _rate(time, curve), 0, change)
+    except RuntimeError as error:
+        raise ValueError("no exponential fits a decay, as of a device that is stuck") from error
     return np.asarray(np.exp(-rates * float(duration / second)))
 
 

@@ -21,6 +21,7 @@ from brian2.units import (
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from mstpn.analysis.device.bench_extraction import Sigmoid
@@ -297,11 +298,12 @@ def _map(axes: Axes, measured: PulseMap, values: Array, label: str) -> list[Arti
     """In colours of a logarithmic scale, and in figures."""
     width, voltage = np.asarray(measured.width / usecond), np.asarray(measured.voltage / volt)
     positive = values[values > 0]
-    norm = LogNorm(positive.min(), positive.max()) if len(positive) else None
+    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
+    norm = LogNorm(low, high)
     mesh = axes.pcolormesh(width, voltage, values, cmap="cividis", norm=norm, shading="nearest")
     drawn: list[Artist] = [mesh]
     for (p, q), value in np.ndenumerate(values):
-        dark = mesh.norm(value) < 0.5
+        dark = value < np.sqrt(low * high)
         drawn.append(
             axes.text(
                 float(width[q]),
@@ -315,8 +317,9 @@ def _map(axes: Axes, measured: PulseMap, values: Array, label: str) -> list[Arti
         )
     axes.spines[:].set_visible(False)
     axes.set(xlabel="pulse width (µs)", ylabel="pulse amplitude (V)", yticks=voltage)
-    bar = axes.figure.colorbar(mesh, ax=axes, label=label, format="{x:g}")
-    bar.ax.yaxis.set_minor_formatter("{x:g}")
+    ticks = LogLocator(subs=(1, 2, 5))
+    bar = axes.figure.colorbar(mesh, ax=axes, label=label, ticks=ticks, format="{x:g}")
+    bar.minorticks_off()
     return [*drawn, bar.ax]
 
 
@@ -350,7 +353,7 @@ def draw_decay(axes: Axes, measured: Decay, device: Memristor) -> list[Artist]:
     colours = shades(len(measured.bias_voltage))
     drawn: list[Artist] = []
     for k in reversed(range(len(colours))):
-        label = f"{float(measured.bias_voltage[k] / volt):.1f} V"
+        label = f"{float(measured.bias_voltage[k] / volt):.3g} V"
         drawn += _mean_and_spread(axes, time, conductance[:, k], colours[k], label)
     before = float(np.mean(measured.before / siemens)) * 1e9
     drawn.append(axes.axhline(before, color=GREY, linestyle=":", label="before"))

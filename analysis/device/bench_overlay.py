@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from mstpn.analysis.device.measurements import Measurements
@@ -50,14 +51,19 @@ PANELS: Mapping[str, Table] = {
         rules=_RULES,
     ),
     "3a_repeats": Table(
-        (Column("time", "second"), Column("voltage", "volt"), Column("dG", "siemens"), *LABELS),
+        (
+            Column("time", "second"),
+            Column("voltage", "volt"),
+            Column("dG", "siemens", measured=True),
+            *LABELS,
+        ),
         needed=(("time",), ("voltage",), ("dG",)),
     ),
     "3b_update": PULSES.of_one("dG"),
     "3c_energy": PULSES.of_one("energy"),
     "3d_decay": DECAY,
     "3e_sigmoid": Table(
-        (Column("bias voltage", "volt"), Column("decay", "1"), *LABELS),
+        (Column("bias voltage", "volt"), Column("decay", "1", measured=True), *LABELS),
         needed=(("bias voltage",), ("decay",)),
     ),
 }
@@ -148,7 +154,15 @@ def _over_lines(
         line = np.unique(np.stack(kinds), axis=1, return_inverse=True)[1].ravel()
     for k in np.unique(line):
         axes.plot(x[line == k], y[line == k] * unit, **(_LINE if apart else _CROSS))
+    _hold(axes, y * unit)
     _say(axes, data)
+
+
+def _hold(axes: Axes, values: Any) -> None:
+    """Limits of the ordinate that hold what was laid over the panel too."""
+    low, high = axes.get_ylim()
+    known = values[np.isfinite(values)]
+    axes.set_ylim(min(low, known.min()), max(high, known.max()))
 
 
 _LINE: Any = {"color": "black", "linewidth": 0.7, "marker": ".", "markersize": 2}
@@ -161,7 +175,9 @@ def _over_rounds(axes: Sequence[Axes], data: Measurements) -> None:
         raise DataError(f"{data.at('round')}: the panel has {len(axes)} rounds, got {len(rounds)}")
     for k in range(len(rounds)):
         rows = data.si("round") == k
-        axes[k].plot(data.si("time")[rows], data.si("conductance")[rows] * _NANO, **_LINE)
+        values = data.si("conductance")[rows] * _NANO
+        axes[k].plot(data.si("time")[rows], values, **_LINE)
+        _hold(axes[k], values)
     _say(axes[0], data)
 
 
@@ -174,7 +190,7 @@ def _over_map(axes: Axes, data: Measurements, quantity: str) -> None:
         data.si("voltage")[known],
         c=values[known],
         cmap=mesh.get_cmap(),
-        norm=mesh.norm,
+        norm=cast("Normalize", mesh.norm),
         edgecolors="black",
         s=70,
         zorder=3,

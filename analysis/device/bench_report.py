@@ -112,14 +112,15 @@ class BenchReport:
             spread = self.specimen.delta_f_std
             draw.draw_repeats(figure.subplots(), self.repeats, device, spread=spread)
         else:
-            into, measured = {
+            by_name: dict[str, tuple[Callable[..., Any], Any]] = {
                 "2a_sweep": (draw.draw_sweep, self.swept),
                 "2c_set": (draw.draw_set, self.set_up),
                 "2d_pulses": (draw.draw_conductance, self.pulsed),
                 "2e_zoom": (draw.draw_last_pulses, self.pulsed),
                 "3b_update": (draw.draw_update, self.pulse_map),
                 "3c_energy": (draw.draw_pulse_energy, self.pulse_map),
-            }[name]
+            }
+            into, measured = by_name[name]
             into(figure.subplots(), measured, device)
 
     def traces(self) -> dict[str, str]:

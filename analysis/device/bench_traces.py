@@ -15,9 +15,9 @@ Columns = Mapping[str, Any]
 
 
 def csv_text(columns: Columns) -> str:
-    """A table; numbers with nine digits, more than any instrument has."""
+    """A table; numbers with as many digits as a float keeps."""
     rows = zip(*(np.asarray(c).tolist() for c in columns.values()), strict=True)
-    lines = (",".join(f"{x:.9g}" for x in row) for row in rows)
+    lines = (",".join(f"{x:.15g}" for x in row) for row in rows)
     return "\n".join([",".join(columns), *lines]) + "\n"
 
 
@@ -29,6 +29,8 @@ def tables(report: "BenchReport") -> dict[str, Columns]:
         "2d_pulses": _over_time(report.pulsed.read),
         "2f_rounds": _rounds(report),
         "3a_repeats": _repeats(report),
+        "3b_update": _without(_pulses(report), "energy (pJ)"),
+        "3c_energy": _without(_pulses(report), "dG (nS)"),
         "3d_decay": _decay(report),
         "3e_sigmoid": _sigmoid(report),
         "pulses": _pulses(report),
@@ -118,6 +120,10 @@ def _pulses(report: "BenchReport") -> Columns:
             "energy (pJ)": np.repeat(np.asarray(measured.energy / pjoule)[..., None], shape[2], 2),
         },
     )
+
+
+def _without(columns: Columns, name: str) -> Columns:
+    return {key: values for key, values in columns.items() if key != name}
 
 
 def _power(report: "BenchReport") -> Columns:

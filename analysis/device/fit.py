@@ -160,9 +160,9 @@ def fit_device(
     for kind, sign in _LONG_TERM.items():
         if long_term is not None and (rows := sign * long_term.si("voltage") > 0).any():
             part = long_term.where(rows)
-            reference = _long_term_reference(kind, part, device)
-            fits.append(_robust(fit_long_term(part, reference), forms))
-            found |= _long_term_constants(kind, fits[-1], reference, device)
+            pulse = _long_term_reference(kind, part, device)
+            fits.append(_robust(fit_long_term(part, pulse), forms))
+            found |= _long_term_constants(kind, fits[-1], pulse, device)
     device = checked(with_constants(device, found), pulses)
     found = {name: found[name] for name in device.constants if name in found}
     fits.sort(key=lambda fit: _ORDER.index(fit.names[0]))

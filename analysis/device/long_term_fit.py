@@ -37,9 +37,9 @@ def fit_long_term(data: Measurements, pulse: Pulse) -> Fit:
     Returns
     -------
     Fit
-        Its first parameters are the conductance that all trains near, the logarithm of the share
-        of the way that the reference pulse leaves, with the sign changed, and, of several
-        amplitudes, the slope voltage.
+        Its first parameters are the conductance that all trains near, minus the logarithm of the
+        share of the way that the reference pulse leaves, and the slope voltage if amplitudes
+        differ.
     """
     n_shared = 3 if len(np.unique(data.si("voltage"))) > 1 else 2
     scale = scale_of(data, "conductance")
