@@ -1,15 +1,17 @@
 r"""A device file from your measurements, with confidence intervals and a verdict.
 
     mstpn fit-device --pulses pulses.csv --decay decay.csv --power power.csv \
-        --out my_device.toml --figure my_device.png
+        --long-term trains.csv --out my_device.toml --figure my_device.png
     mstpn pong --device my_device.toml
 
-Needs `pip install 'mstpn[analysis]'`. Any of the three tables will do; what they do not
+Needs `pip install 'mstpn[analysis]'`. Any of the four tables will do; what they do not
 determine is kept from the base device. A line names the columns with their units, of any prefix:
 
     pulses  voltage (V), width (us), and ΔG (nS) or ΔF, energy (pJ), or both
     decay   bias voltage (V), time (s), conductance (nS), and repeat where traces were repeated
     power   bias voltage (V), weight S or conductance (nS), power (nW)
+    long-term  voltage (V), positive for SET and negative for RESET, width (us), pulses (how many
+            of them), conductance (nS) at rest
 
 A current or a resistance may stand for the conductance, and a column device tells devices apart.
 Standard errors may stand beside what was measured, as in `ΔG error (nS)`. The summary says what
@@ -26,6 +28,7 @@ from mstpn.synapses.support.command_line import Parser, exit_status, positive
 __all__ = ["main", "parse_arguments"]
 
 PROGRAM = "mstpn fit-device"
+TABLES = ("pulses", "decay", "power", "long_term")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -35,8 +38,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for name in ("pulses", "decay", "power"):
-        parser.add_argument(f"--{name}", type=Path, metavar="CSV")
+    for name in TABLES:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="CSV")
     parser.add_argument(
         "--base", type=Path, default=DEFAULT_DEVICE, metavar="FILE", help="device of the rest"
     )
@@ -83,8 +86,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="the numbers for a program")
     options = parser.parse_args(arguments)
-    if options.pulses is options.decay is options.power is None:
-        parser.error("at least one of --pulses, --decay and --power is needed")
+    if all(getattr(options, name) is None for name in TABLES):
+        parser.error("at least one of --pulses, --decay, --power and --long-term is needed")
     if options.out.resolve() == options.base.resolve():
         parser.error("--out must not be the base device's file")
     return options

@@ -8,11 +8,15 @@ With total weight S = W + F and T the device's `decay_duration`::
     E_pulse     = E_0 (|V| / V_0)^n (w / w_0)       so E_pulse = E_0 |dF / dF_0|^(n/m) at w_0
     P_bias      = V_bias^2 G
     E_read      = V_read^2 G |z| t_read
-    W after SET = W_max - (W_max - W)(1 - r)^pulses
+    dW/dt       = k sinh(|V| / V_step) / sinh(V_ref / V_step) (W_end - W)
+
+W_end is the upper end of the conductance window under positive and the lower one under negative
+voltages, with constants for SET and RESET: a pulse of V_ref and of the width w moves W by the
+share r = 1 - exp(-k w) of its way.
 
 Source: Weilenmann et al., Nature Communications 15 (2024). The numbers, each with its
 provenance, are in `srtio3.toml`; the shapes that the paper leaves open (powers of V and w,
-soft-bounded SET) are this package's choice.
+soft-bounded SET and RESET that grow with the hyperbolic sine of V) are this package's choice.
 """
 
 import math
@@ -27,9 +31,11 @@ from brian2.units import Quantity, allunits
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from mstpn.synapses import law
+from mstpn.synapses.device_fields import UNITS, Sources, parse_fields
 from mstpn.synapses.device_file import DEFAULT_DEVICE, DeviceError, read_device_file
+from mstpn.synapses.ranges import check_duration, check_range, checked_pulse
 from mstpn.synapses.support.files import one_line
-from mstpn.synapses.support.sourced import PROVENANCES, UNIT_SYMBOLS, Constant
+from mstpn.synapses.support.sourced import Constant
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -41,20 +47,7 @@ __all__ = [
 _SMALLEST, _LARGEST = 1e-24, 1e6  # what no device is beyond; products stay finite between
 _VOLTAGE_ROUNDING = 1e-9  # volt
 DECAY_ROUNDING = 4 * float(np.finfo(np.float32).eps)
-"""What float32 rounding may put a Lambda outside its range."""
-
-
-class Sources(dict[str, Constant]):
-    """Where each constant is from; read-only, so that devices can share it."""
-
-    def __setitem__(self, name: str, value: Constant) -> None:
-        raise TypeError("the sources of a device's constants are read-only")
-
-    def __reduce__(self) -> Any:
-        return type(self), (dict(self),)
-
-    def __deepcopy__(self, _memo: Any) -> "Sources":
-        return self
+"""volt; what float32 rounding of Lambda may put a bias voltage outside its range."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +85,17 @@ class Memristor:
     pulse_conductance_exponent: float = field(metadata={"unit": "1"})
     pulse_energy: Quantity = field(metadata={"unit": "joule"})
     pulse_energy_exponent: float = field(metadata={"unit": "1"})
+    pulse_onset_exponent: float = field(metadata={"unit": "1"})
+    saturation_conductance: Quantity = field(metadata={"unit": "siemens"})
+    depletion_conductance: Quantity = field(metadata={"unit": "siemens"})
     set_voltage: Quantity = field(metadata={"unit": "volt"})
     set_width: Quantity = field(metadata={"unit": "second"})
     set_fraction: float = field(metadata={"unit": "1"})
+    set_slope_voltage: Quantity = field(metadata={"unit": "volt"})
+    reset_voltage: Quantity = field(metadata={"unit": "volt"})
+    reset_width: Quantity = field(metadata={"unit": "second"})
+    reset_fraction: float = field(metadata={"unit": "1"})
+    reset_slope_voltage: Quantity = field(metadata={"unit": "volt"})
     name: str = "memristor"
     constants: Mapping[str, Constant] = field(default_factory=lambda: Sources(), compare=False)
 
@@ -102,7 +103,7 @@ class Memristor:
         for f in _constant_fields():
             value = getattr(self, f.name)
             fail_for_dimension_mismatch(
-                value, _UNITS[f.metadata["unit"]], f"{f.name} must be in {f.metadata['unit']}"
+                value, UNITS[f.metadata["unit"]], f"{f.name} must be in {f.metadata['unit']}"
             )
             if not np.isfinite(float(value)):
                 raise DeviceError(f"{f.name} must be finite, got {value}")
@@ -124,8 +125,9 @@ class Memristor:
             )
         if self.decay_max >= 1:
             raise DeviceError(f"decay_max must be below 1, got {self.decay_max}")
-        if self.set_fraction > 1:
-            raise DeviceError(f"set_fraction must lie in (0, 1], got {self.set_fraction}")
+        for name in ("set_fraction", "reset_fraction"):
+            if getattr(self, name) >= 1:
+                raise DeviceError(f"{name} must lie in (0, 1), got {getattr(self, name)}")
         for end in ("min", "max"):
             decay = getattr(self, f"decay_{end}")
             with np.errstate(over="ignore"):
@@ -160,8 +162,9 @@ class Memristor:
         """
         path = Path(path)
         content = read_device_file(path)
+        units = {f.name: f.metadata["unit"] for f in _constant_fields()}
         try:
-            return cls(**_parse(content))
+            return cls(**parse_fields(content, units))
         except (ValueError, TypeError, OverflowError) as error:
             raise DeviceError(f"device file {path}: {one_line(error)}") from error
 
@@ -260,7 +263,7 @@ class Memristor:
         ValueError
             Outside [`bias_voltage_min`, `bias_voltage_max`].
         """
-        _check_range(
+        check_range(
             "bias_voltage",
             bias_voltage,
             self.bias_voltage_min,
@@ -276,7 +279,7 @@ class Memristor:
     def _over(self, decay: Any, duration: Quantity | None) -> Any:
         if duration is None:
             return decay
-        _check_duration(duration)
+        check_duration(duration)
         return _over(decay, float(duration), float(self.decay_duration))
 
     def _decay(self, bias_voltage: Quantity) -> Any:
@@ -297,7 +300,7 @@ class Memristor:
         ValueError
             If Lambda lies outside `decay_range` by more than float32 rounding.
         """
-        _check_range("decay", decay, *self.decay_range(duration), DECAY_ROUNDING)
+        check_range("decay", decay, *self.decay_range(duration), DECAY_ROUNDING)
         decay = np.asarray(decay, dtype=float)
         if duration is not None:
             decay = _over(decay, float(self.decay_duration), float(duration))
@@ -336,7 +339,7 @@ class Memristor:
             If |delta_f| exceeds `delta_f_max`.
         """
         limit = self.delta_f_max
-        _check_range("delta_f", delta_f, -limit, limit, 1e-12 * limit)
+        check_range("delta_f", delta_f, -limit, limit, 1e-12 * limit)
         size = _size_of_update(np.asarray(delta_f), limit)
         amplitude = size ** (1 / self.pulse_conductance_exponent)
         return np.sign(delta_f) * _voltage(amplitude, self.pulse_voltage)
@@ -353,12 +356,19 @@ class Memristor:
         )
 
     def _pulse(self, voltage: Quantity, width: Quantity) -> tuple[Any, Any]:
-        fail_for_dimension_mismatch(voltage, allunits.volt, "voltage must be in volt")
-        fail_for_dimension_mismatch(width, allunits.second, "width must be in second")
-        _check_range("voltage", voltage, -self.pulse_voltage, self.pulse_voltage, 0 * allunits.volt)
-        if np.any(np.asarray(width) < 0):
-            raise ValueError(f"width must not be negative, got {width}")
+        checked_pulse(voltage, width)
+        check_range("voltage", voltage, -self.pulse_voltage, self.pulse_voltage, 0 * allunits.volt)
         return np.asarray(voltage / self.pulse_voltage), np.asarray(width / self.pulse_width)
+
+    @property
+    def set_rate(self) -> Quantity:
+        """Of W towards `weight_max` under `set_voltage`."""
+        return -math.log1p(-self.set_fraction) / self.set_width
+
+    @property
+    def reset_rate(self) -> Quantity:
+        """Of W towards `weight_min` under minus `reset_voltage`."""
+        return -math.log1p(-self.reset_fraction) / self.reset_width
 
     def set_weight(self, weight: Any, n_pulses: int) -> Any:
         """Long-term weight after SET pulses of `set_voltage` and `set_width` (Fig. 2c).
@@ -368,21 +378,92 @@ class Memristor:
         ValueError
             If `weight` lies outside [`weight_min`, `weight_max`] or `n_pulses` is negative.
         """
-        _check_range("weight", weight, self.weight_min, self.weight_max, 0)
+        self._check_weight("weight", weight)
         if n_pulses < 0:
             raise ValueError(f"n_pulses must not be negative, got {n_pulses}")
         remaining = (self.weight_max - np.asarray(weight)) * (1 - self.set_fraction) ** n_pulses
         return self.weight_max - remaining
 
+    def weight_after(
+        self, weight: Any, voltage: Quantity, width: Quantity, n_pulses: Any = 1
+    ) -> Any:
+        """Long-term weight after pulses: SET if they are positive, RESET if they are negative.
 
-_UNITS: dict[str, Any] = {
-    "1": 1,
-    "volt": allunits.volt,
-    "siemens": allunits.siemens,
-    "second": allunits.second,
-    "watt": allunits.watt,
-    "joule": allunits.joule,
-}
+        Any voltage moves W a little, also one that is held or lies on a device that is half
+        selected, so this is the disturb of a neighbour, too.
+
+        Parameters
+        ----------
+        weight : float or ndarray
+        voltage, width : Quantity, volt and second, scalar or ndarray
+        n_pulses : int or ndarray
+            All of the same voltage and width.
+
+        Raises
+        ------
+        ValueError
+            If `weight` lies outside [`weight_min`, `weight_max`], or a width or number is negative
+            or not finite.
+        DimensionMismatchError
+            If one has the wrong unit.
+        """
+        self._check_weight("weight", weight)
+        v, w = checked_pulse(voltage, width)
+        n = np.asarray(n_pulses)
+        if not (np.all(np.isfinite(n)) and np.all(n >= 0)):
+            raise ValueError(f"n_pulses must not be negative, got {n_pulses}")
+        end = np.where(v > 0, self.weight_max, self.weight_min)
+        rates = [_long_term_rate(v, *self._long_term(up)) for up in (True, False)]
+        window = self.weight_min, self.weight_max
+        return _weight_after(np.asarray(weight), end, np.where(v > 0, *rates), w * n, *window)
+
+    def programming_voltage(self, weight: Any, target: Any, width: Quantity) -> Quantity:
+        """Voltage of the one pulse that takes W to a target: the inverse of `weight_after`.
+
+        Parameters
+        ----------
+        weight, target : float or ndarray
+            The target within the window without its ends, which no pulse reaches.
+        width : Quantity, second
+
+        Raises
+        ------
+        ValueError
+            If a weight lies outside [`weight_min`, `weight_max`], the target is an end of it that
+            W is not at, or the width not positive.
+        DimensionMismatchError
+            If the width has the wrong unit.
+        """
+        for name, value in (("weight", weight), ("target", target)):
+            self._check_weight(name, value)
+        _, w = checked_pulse(0 * allunits.volt, width)
+        if not np.all(w > 0):
+            raise ValueError(f"width must be positive, got {width}")
+        weight, target = np.asarray(weight, dtype=float), np.asarray(target, dtype=float)
+        up = target > weight
+        end = np.where(up, self.weight_max, self.weight_min)
+        moved = target != weight
+        if np.any(moved & (target == end)):
+            raise ValueError(
+                f"target must lie within ({self.weight_min}, {self.weight_max}), whose ends no "
+                f"pulse reaches, got {target}"
+            )
+        left = np.where(moved, end - weight, 1.0) / np.where(moved, end - target, 1.0)
+        rate = np.log(left) / w
+        with np.errstate(divide="ignore"):  # where W is to stay
+            sizes = [_long_term_voltage(rate, *self._long_term(way)) for way in (True, False)]
+        return np.where(moved, np.where(up, sizes[0], -sizes[1]), 0) * allunits.volt
+
+    def _long_term(self, up: bool) -> tuple[float, float, float]:
+        """Rate, voltage and slope voltage of SET or RESET, in SI units."""
+        if up:
+            return float(self.set_rate), float(self.set_voltage), float(self.set_slope_voltage)
+        return float(self.reset_rate), float(self.reset_voltage), float(self.reset_slope_voltage)
+
+    def _check_weight(self, name: str, weight: Any) -> None:
+        check_range(name, weight, self.weight_min, self.weight_max, 0)
+
+
 _SIGMOID = ("decay_half_voltage", "decay_slope_voltage")
 _MAY_BE_ZERO_OR_NEGATIVE = (
     *("bias_voltage_min", "decay_half_voltage"),
@@ -399,6 +480,9 @@ _energy = law.function(law.ENERGY, "V, w, V_0, w_0, E_0, n")
 _voltage = law.function(law.VOLTAGE, "amplitude, V_0")
 _size_of_update = law.function(law.SIZE_OF_UPDATE, "dF, dF_0")
 _energy_of_update = law.function(law.ENERGY_OF_UPDATE, "dF, E_0, dF_0, energy_exponent")
+_weight_after = law.function(law.WEIGHT_AFTER, "W, W_end, rate, w, S_min, S_max")
+_long_term_rate = law.function(law.LONG_TERM_RATE, "V, k, V_ref, V_step")
+_long_term_voltage = law.function(law.LONG_TERM_VOLTAGE, "rate, k, V_ref, V_step")
 
 
 def _decay(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
@@ -410,56 +494,3 @@ def _decay(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
 
 def _constant_fields() -> list[Any]:
     return [f for f in fields(Memristor) if "unit" in f.metadata]
-
-
-def _parse(content: dict[str, Any]) -> dict[str, Any]:
-    expected = {f.name: f.metadata["unit"] for f in _constant_fields()}
-    unknown = content.keys() - expected.keys() - {"name"}
-    if unknown:
-        raise DeviceError(f"unknown field {min(unknown)!r}")
-    parsed: dict[str, Any] = {"name": str(content.get("name", "memristor"))}
-    constants = {}
-    for name, unit in expected.items():
-        entry = content.get(name)
-        if not isinstance(entry, dict):
-            raise DeviceError(f"missing field {name!r}")
-        for part in ("value", "unit", "provenance", "source"):
-            if part not in entry:
-                raise DeviceError(f"field {name!r} has no {part!r}")
-        value, symbol = entry["value"], entry["unit"]
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-            raise DeviceError(f"field {name!r}: value must be a number, got {value!r}")
-        if unit == "1":
-            if symbol != "1":
-                raise DeviceError(f"field {name!r}: unit must be '1', got {symbol!r}")
-            parsed[name] = float(value)
-        else:
-            known = UNIT_SYMBOLS.get(symbol)
-            if known is None or known.dim != _UNITS[unit].dim:
-                allowed = ", ".join(s for s, u in UNIT_SYMBOLS.items() if u.dim == _UNITS[unit].dim)
-                raise DeviceError(f"field {name!r}: unit must be one of {allowed}, got {symbol!r}")
-            parsed[name] = float(value) * known
-        if entry["provenance"] not in PROVENANCES:
-            raise DeviceError(
-                f"field {name!r}: provenance must be one of {', '.join(PROVENANCES)}, "
-                f"got {entry['provenance']!r}"
-            )
-        constants[name] = Constant(entry["provenance"], str(entry["source"]))
-    parsed["constants"] = Sources(constants)
-    return parsed
-
-
-def _check_duration(duration: Quantity) -> None:
-    fail_for_dimension_mismatch(duration, allunits.second, "duration must be in second")
-    if not 0 < float(duration) < math.inf:
-        raise ValueError(f"duration must be positive, got {duration}")
-
-
-def _check_range(name: str, value: Any, low: Any, high: Any, rounding: Any) -> None:
-    fail_for_dimension_mismatch(value, low, f"{name} has the wrong unit")
-    values = np.atleast_1d(np.asarray(value, dtype=float))
-    bad = ~((values >= float(low - rounding)) & (values <= float(high + rounding)))
-    if bad.any():
-        outside = values[bad].flat[0]
-        shown = outside if not isinstance(low, Quantity) else Quantity(outside, dim=low.dim)
-        raise ValueError(f"{name} must lie in [{low}, {high}], got {shown}")

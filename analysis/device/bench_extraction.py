@@ -28,7 +28,7 @@ def loop_area(x: Array, y: Array) -> Array:
 
 
 def decay_over(measured: Decay, duration: Quantity) -> Array:
-    """Lambda of every decay, (B, R), by a least-squares fit of one exponential.
+    """Lambda of every decay, (B, R), by a least-squares fit of one exponential and what it ends at.
 
     Parameters
     ----------
@@ -39,13 +39,17 @@ def decay_over(measured: Decay, duration: Quantity) -> Array:
     Raises
     ------
     ValueError
-        If a conductance did not change at all.
+        If a conductance did not change at all, or no exponential fits it.
     """
     time = np.asarray(measured.time / second)
-    change = np.asarray(measured.change / siemens)
+    change = np.asarray((measured.conductance - measured.before) / siemens)
     if not np.abs(change).max(axis=0).all():
         raise ValueError("a conductance did not change, so there is no decay to fit")
-    rates = np.apply_along_axis(lambda curve: _rate(time, curve), 0, change)
+    try:
+        with np.errstate(over="ignore"):  # the fit may try a rate that grows
+            rates = np.apply_along_axis(lambda curve: _rate(time, curve), 0, change)
+    except RuntimeError as error:
+        raise ValueError("no exponential fits a decay, as of a device that is stuck") from error
     return np.asarray(np.exp(-rates * float(duration / second)))
 
 
@@ -55,8 +59,12 @@ def _rate(time: Array, change: Array) -> float:
     # begin where the curve has lost 1/e, or at its end
     fallen = np.flatnonzero(share < np.exp(-1))
     start = 1 / time[fallen[0] if len(fallen) else -1]
-    (_, rate), _ = curve_fit(
-        lambda t, size, rate: size * np.exp(-rate * t), time, share, p0=(1.0, start), xtol=1e-14
+    (_, rate, _), _ = curve_fit(
+        lambda t, size, rate, end: end + size * np.exp(-rate * t),
+        time,
+        share,
+        p0=(1.0, start, 0.0),
+        xtol=1e-14,
     )
     return float(rate)
 

@@ -1,22 +1,32 @@
 """The page of a bench session: all measurements, figures and numbers from the same data."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import matplotlib
 import numpy as np
-from brian2.units import Quantity, siemens, usecond, volt
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
+from brian2.units import siemens, usecond, volt
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mstpn.analysis.device import bench_figures as draw
 from mstpn.analysis.device.bench_extraction import Sigmoid, decay_over, fit_sigmoid, loop_area
+from mstpn.analysis.device.bench_overlay import overlay
+from mstpn.analysis.device.bench_traces import csv_text, tables
+from mstpn.analysis.device.measurements import Measurements
 from mstpn.analysis.pictures.style import STYLE
 from mstpn.synapses.bench import protocols as bench
-from mstpn.synapses.bench.protocols import Decay, PulseMap
+from mstpn.synapses.bench.assumed import DELTA_F_STD
+from mstpn.synapses.bench.characterisation import (
+    LongTerm,
+    Power,
+    long_term_pulses,
+    power_under_bias,
+)
+from mstpn.synapses.bench.protocols import Decay, PulseMap, Repeats
+from mstpn.synapses.bench.specimen import READ_NOISE, Specimen
 from mstpn.synapses.bench.voltage_driven import Trace
 from mstpn.synapses.memristor import Memristor
 
@@ -24,24 +34,30 @@ __all__ = ["N_MEASUREMENTS", "BenchReport", "measure"]
 
 Array = NDArray[np.float64]
 
-N_MEASUREMENTS = 7
+N_MEASUREMENTS = 9
 """How often `measure` reports progress."""
+_N_SET = (0, 100)
 
 _CAPTIONS = {
-    "2a_sweep": "2a. Conductance against voltage, swept from 0 V to either end and back.",
+    "2a_sweep": "2a. Conductance against voltage, swept from 0 V to either end and back; arrows "
+    "show the direction.",
     "2c_set": "2c. SET pulses raise W; F has decayed when the device is read.",
-    "2d_pulses": "2d. Short-term pulses of {width} µs, the device read at {read} all along.",
-    "2e_weights": "2e. The same as weights: W is constant, F decays.",
-    "2f_rounds": "2f. The same on one device at several W, each after SET pulses and 240 s.",
-    "3a_repeats": "3a. Updates by repeated pulses of {width} µs.",
-    "3b_update": "3b. Update over amplitude and width.",
+    "2d_pulses": "2d. Short-term pulses of {width} µs on the long-term level (red), the device "
+    "read at {read} all along.",
+    "2e_zoom": "2e. The last three pulses of 2d, reads at {read} only.",
+    "2f_rounds": "2f. The pulses of 2d at the smallest long-term weight W1 (below), and after 100 "
+    "SET pulses and 240 s (above).",
+    "3a_repeats": "3a. Change of conductance against time by pulses of {width} µs: mean and "
+    "standard deviation of five.",
+    "3b_update": "3b. Short-term change of conductance over amplitude and width.",
     "3c_energy": "3c. Energy of a pulse over amplitude and width.",
-    "3d_decay": "3d. Decay under a constant bias after a pulse of {pulse}, 500 µs; "
-    "reads at {read}.",
+    "3d_decay": "3d. Decay under a constant bias after a pulse of {pulse}, 500 µs; voltage on a "
+    "linear, conductance on a logarithmic axis of time, mean and standard deviation of five.",
     "3e_sigmoid": "3e. Λ from the decays of 3d, by fitting, and the sigmoid through it.",
 }
 
-_WIDE = {"2f_rounds", "3d_decay"}
+_SIZES = {"2f_rounds": (5.0, 4.8), "3a_repeats": (5.4, 3.6), "3d_decay": (6.4, 5.2)}
+_SIZE = (5.0, 3.6)
 
 
 @dataclass(frozen=True)
@@ -49,58 +65,84 @@ class BenchReport:
     """All that was measured on one device; see `measure`."""
 
     device: Memristor
+    specimen: Specimen
     swept: Trace
     set_up: Trace
     pulsed: Trace
     rounds: list[Trace]
-    amplitude: Quantity
-    repeats: Array
+    repeats: Repeats
     pulse_map: PulseMap
     decays: Decay
     decay: Array
     sigmoid: Sigmoid
+    long_term: LongTerm
+    power: Power
 
-    def figures(self) -> dict[str, Figure]:
-        """All figures by name."""
-        device = self.device
-        by_name: dict[str, Callable[[Axes], list[Artist]]] = {
-            "2a_sweep": lambda axes: draw.draw_sweep(axes, self.swept, device),
-            "2c_set": lambda axes: draw.draw_set(axes, self.set_up, device),
-            "2d_pulses": lambda axes: draw.draw_conductance(axes, self.pulsed, device),
-            "2e_weights": lambda axes: draw.draw_weights(axes, self.pulsed, device),
-            "2f_rounds": lambda axes: draw.draw_rounds(axes, self.rounds, device),
-            "3a_repeats": lambda axes: draw.draw_repeats(
-                axes, self.amplitude, self.repeats, device
-            ),
-            "3b_update": lambda axes: draw.draw_update(axes, self.pulse_map, device),
-            "3c_energy": lambda axes: draw.draw_pulse_energy(axes, self.pulse_map, device),
-            "3d_decay": lambda axes: draw.draw_decay(axes, self.decays, device),
-            "3e_sigmoid": lambda axes: draw.draw_sigmoid(
-                axes, self.decays, self.decay, self.sigmoid, device
-            ),
-        }
+    def figures(
+        self, measured: Mapping[str, Sequence[Measurements]] | None = None
+    ) -> dict[str, Figure]:
+        """All figures by name.
+
+        Parameters
+        ----------
+        measured : mapping of str to sequence of Measurements, optional
+            To lay over panels, by the names of `mstpn.analysis.device.bench_overlay.PANELS`.
+        """
         with matplotlib.rc_context(STYLE):
             found = {}
-            for name, into in by_name.items():
-                figure = Figure(figsize=(6.4 if name in _WIDE else 5.0, 3.4))
-                into(figure.subplots())
+            for name in _CAPTIONS:
+                figure = Figure(figsize=_SIZES.get(name, _SIZE))
+                self._draw(name, figure)
+                for one in (measured or {}).get(name, ()):
+                    overlay(figure, name, one)
                 found[name] = figure
         return found
+
+    def _draw(self, name: str, figure: Figure) -> None:
+        device = self.device
+        if name == "2f_rounds":
+            axes = figure.subplots(len(self.rounds), 1, sharex=True)
+            draw.draw_rounds(axes[::-1], self.rounds, _N_SET, device)
+        elif name == "3d_decay":
+            upper, lower = figure.subplots(2, 1, height_ratios=(1, 1.6))
+            draw.draw_decay(lower, self.decays, device)
+            draw.draw_protocol(upper, self.decays, device)
+        elif name == "3e_sigmoid":
+            draw.draw_sigmoid(figure.subplots(), self.decays, self.decay, self.sigmoid, device)
+        elif name == "3a_repeats":
+            spread = self.specimen.delta_f_std
+            draw.draw_repeats(figure.subplots(), self.repeats, device, spread=spread)
+        else:
+            by_name: dict[str, tuple[Callable[..., Any], Any]] = {
+                "2a_sweep": (draw.draw_sweep, self.swept),
+                "2c_set": (draw.draw_set, self.set_up),
+                "2d_pulses": (draw.draw_conductance, self.pulsed),
+                "2e_zoom": (draw.draw_last_pulses, self.pulsed),
+                "3b_update": (draw.draw_update, self.pulse_map),
+                "3c_energy": (draw.draw_pulse_energy, self.pulse_map),
+            }
+            into, measured = by_name[name]
+            into(figure.subplots(), measured, device)
+
+    def traces(self) -> dict[str, str]:
+        """What was measured, as text of CSV files by name; `mstpn fit-device` reads four."""
+        return {name: csv_text(columns) for name, columns in tables(self).items()}
 
     def numbers(self) -> dict[str, Any]:
         """Plain numbers, units in the names."""
         ratio = self.pulse_map.dissipated / self.pulse_map.energy
         volts, siemens_ = self.swept.voltage / volt, self.swept.conductance / siemens
         after = self.set_up.read.weight[[0, -1], 0]
+        updates = np.asarray(self.repeats.first / self.device.weight_conductance)
         return {
             "device": self.device.name,
             "loop_area_volt_siemens": loop_area(np.asarray(volts), np.asarray(siemens_)).tolist(),
             "set_pulses": len(self.set_up.read.weight) - 1,
             "weight_before_and_after_set": after.tolist(),
             "weights_of_rounds": [float(r.weight[0, 0]) for r in self.rounds],
-            "pulse_voltage_v": np.asarray(self.amplitude / volt).tolist(),
-            "delta_f_mean": self.repeats.mean(axis=1).tolist(),
-            "delta_f_std": self.repeats.std(axis=1, ddof=1).tolist(),
+            "pulse_voltage_v": np.asarray(self.repeats.voltage / volt).tolist(),
+            "delta_f_mean": updates.mean(axis=1).tolist(),
+            "delta_f_std": updates.std(axis=1, ddof=1).tolist(),
             "dissipated_over_pulse_energy": [float(np.min(ratio)), float(np.max(ratio))],
             "bias_voltage_v": np.asarray(self.decays.bias_voltage / volt).tolist(),
             "decay": self.decay.mean(axis=1).tolist(),
@@ -109,6 +151,7 @@ class BenchReport:
             "assumed": [
                 *(n for n, c in self.device.constants.items() if c.provenance == "assumed"),
                 "delta_f_std",
+                "read_noise",
             ],
         }
 
@@ -145,7 +188,9 @@ class BenchReport:
         for name, caption in _CAPTIONS.items():
             said = caption.format(**names)
             sections.append(f"![{said}]({name}.png)\n\n{said}")
-        return "\n\n".join([*sections, "## What is assumed", _assumed(device)]) + "\n"
+        return (
+            "\n\n".join([*sections, "## What is assumed", _assumed(device, self.specimen)]) + "\n"
+        )
 
 
 _ABOUT = (
@@ -156,17 +201,19 @@ _ABOUT = (
 )
 
 
-def _assumed(device: Memristor) -> str:
+def _assumed(device: Memristor, specimen: Specimen) -> str:
     constants = [
         f"- `{name}` = {getattr(device, name)}: {constant.source}"
         for name, constant in device.constants.items()
         if constant.provenance == "assumed"
     ]
+    spread, noise = f"{specimen.delta_f_std:g}", specimen.read_noise
     return "\n".join(
         [
-            f"- `delta_f_std` = {bench.DELTA_F_STD:g}: spread of an update from cycle to cycle",
-            "- the pulse law above `pulse_voltage` and for sweeps of seconds; the sigmoid of Λ "
-            "below 0 V; SET from `set_voltage` on",
+            f"- `delta_f_std` = {spread}: spread of an update from cycle to cycle",
+            f"- `read_noise` = {noise}: standard deviation of a read",
+            "- the pulse law above `pulse_voltage`; the sigmoid of Λ below 0 V; what a voltage "
+            "that is held writes",
             *constants,
         ]
     )
@@ -175,7 +222,7 @@ def _assumed(device: Memristor) -> str:
 def measure(
     device: Memristor,
     *,
-    seed: int = 0,
+    specimen: Specimen | None = None,
     progress: Callable[[], Any] | None = None,
 ) -> BenchReport:
     """All measurements.
@@ -183,36 +230,39 @@ def measure(
     Parameters
     ----------
     device : Memristor
-    seed : int
-        Of the pulses' spread.
+    specimen : Specimen, optional
+        Ideal but for `DELTA_F_STD` and `READ_NOISE` if absent.
     progress : callable, optional
         Called after every measurement.
 
     Raises
     ------
     ValueError
-        If the device cannot be simulated or a decay not fitted.
+        If a decay cannot be fitted.
     """
-    repeats_seed, decay_seed = (np.random.SeedSequence(seed).generate_state(2) >> 1).tolist()
+    specimen = specimen or Specimen(delta_f_std=DELTA_F_STD, read_noise=READ_NOISE)
+    seeds = iter(np.random.SeedSequence(specimen.seed).generate_state(N_MEASUREMENTS).tolist())
 
-    def taken(measured: Any) -> Any:
+    def taken(protocol: Callable[..., Any]) -> Any:
+        measured = protocol(device, specimen=replace(specimen, seed=next(seeds)))
         if progress is not None:
             progress()
         return measured
 
-    amplitude, repeats = taken(bench.repeated_pulses(device, seed=repeats_seed))
-    decays = taken(bench.decay_under_bias(device, seed=decay_seed))
+    decays = taken(bench.decay_under_bias)
     decay = decay_over(decays, device.decay_duration)
     return BenchReport(
         device=device,
-        swept=taken(bench.dc_sweep(device)),
-        set_up=taken(bench.set_pulses(device)),
-        pulsed=taken(bench.short_term_pulses(device)),
-        rounds=taken(bench.short_term_at_weights(device)),
-        amplitude=amplitude,
-        repeats=repeats,
-        pulse_map=taken(bench.pulse_map(device)),
+        specimen=specimen,
+        swept=taken(bench.dc_sweep),
+        set_up=taken(bench.set_pulses),
+        pulsed=taken(bench.short_term_pulses),
+        rounds=taken(partial(bench.short_term_at_weights, n_set=_N_SET)),
+        repeats=taken(bench.repeated_pulses),
+        pulse_map=taken(bench.pulse_map),
         decays=decays,
         decay=decay,
         sigmoid=fit_sigmoid(decays.bias_voltage, decay),
+        long_term=taken(long_term_pulses),
+        power=taken(power_under_bias),
     )

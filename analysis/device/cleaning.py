@@ -65,8 +65,10 @@ def cleaned(data: Measurements, table: Table) -> Measurements:
     for column in table.columns:
         if column.is_set and column.name in data:
             data = _at_nominal(data, column.name)
-    if "time" in data:
-        data = _from_the_pulse(_in_traces(data))
+    if table.along:
+        data = _in_traces(data, table.along)
+    if table.along == "time":
+        data = _from_the_pulse(data)
     if "device" in data:
         names = data.labels["device"]
         data = data.saying(f"{counted(len(names), 'device')} ({', '.join(names[:8])})")
@@ -170,23 +172,25 @@ def _at_nominal(data: Measurements, name: str) -> Measurements:
     return data.changed(said, {name: Quantity(settings, dim=_dim(data, name))})
 
 
-def _in_traces(data: Measurements) -> Measurements:
-    """A number for every trace: one device, bias voltage, repeat and block of the file.
+def _in_traces(data: Measurements, along: str) -> Measurements:
+    """A number for every trace: one device, voltage, width, repeat and block of the file.
 
-    Without a column of repeats one begins where the time falls back, or where the same voltage
-    is held again, if all of them are traces by their length.
+    Without a column of repeats one begins where the time, or the number of pulses, falls back, or
+    where the same voltage comes again, if all of them are traces by their length.
     """
-    keys = [name for name in ("device", "bias voltage", "repeat") if name in data]
+    keys = [
+        name for name in ("device", "bias voltage", "voltage", "width", "repeat") if name in data
+    ]
     columns = [*(data.si(name) for name in keys), data.blocks]
     _, trace = np.unique(np.stack(columns), axis=1, return_inverse=True)
     trace = trace.ravel()
     n = trace.max() + 1
     if "repeat" not in data:
-        pieces = [p for k in range(n) for p in _pieces(np.flatnonzero(trace == k), data.si("time"))]
+        pieces = [p for k in range(n) for p in _pieces(np.flatnonzero(trace == k), data.si(along))]
         for k, rows in enumerate(pieces):
             trace[rows] = k
         if len(pieces) > n:
-            data = data.saying(f"{len(pieces)} traces, as the time starts anew within a voltage")
+            data = data.saying(f"{len(pieces)} traces, as the {along} starts anew within a voltage")
     return data.changed("", {"trace": trace.astype(float)})
 
 

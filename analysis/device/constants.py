@@ -30,6 +30,7 @@ UNITS = {f.name: f.metadata["unit"] for f in fields(Memristor) if "unit" in f.me
 _OF_SCALE = (
     *("bias_power", "weight_conductance", "conductance_min", "conductance_max"),
     *("pulse_conductance", "pulse_energy"),
+    *("saturation_conductance", "depletion_conductance"),
 )
 """Constants that go with the size of a device."""
 _MOST_PULSES = 10_000

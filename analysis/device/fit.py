@@ -7,8 +7,10 @@ to, and G_k and A_k of their own for every trace k::
     E  = E_0 (|V| / V_0)^n (w / w_0)
     G  = G_k + A_k Lambda(V_bias)^(t / T),         Lambda as in `mstpn.synapses.law`
     P  = V_bias^2 (G_offset + kappa S),            P_bias = V_bias,max^2 G_offset
+    G  = G_end - (G_end - G_k) (1 - r)^(n s(V) w / w_r),   s = sinh(|V|/V_step)/sinh(V_r/V_step)
 
-as in `mstpn.synapses.memristor`. Intervals are those of `mstpn.analysis.device.least_squares`.
+as in `mstpn.synapses.memristor`, the last for n pulses of SET and of RESET, whose ends are those of
+the conductance window. Intervals are those of `mstpn.analysis.device.least_squares`.
 """
 
 import math
@@ -34,6 +36,7 @@ from mstpn.analysis.device.constants import (
 from mstpn.analysis.device.decay_fit import decay_at, fit_decay
 from mstpn.analysis.device.forms import AS_THE_DEVICE, Forms
 from mstpn.analysis.device.least_squares import CONFIDENCE, Estimate, Fit
+from mstpn.analysis.device.long_term_fit import fit_long_term
 from mstpn.analysis.device.measurements import Measurements, shown
 from mstpn.analysis.device.outliers import outliers
 from mstpn.analysis.device.power_fit import fit_power
@@ -96,6 +99,7 @@ def fit_device(
     pulses: Measurements | None = None,
     decay: Measurements | None = None,
     power: Measurements | None = None,
+    long_term: Measurements | None = None,
     decay_duration: Quantity | None = None,
     forms: Forms = AS_THE_DEVICE,
     rescale: bool = False,
@@ -109,7 +113,7 @@ def fit_device(
     ----------
     base : Path
         Device file.
-    pulses, decay, power : Measurements, optional
+    pulses, decay, power, long_term : Measurements, optional
         At least one of them.
     decay_duration : Quantity, second, optional
         That Lambda shall refer to, and at which it shall be a sigmoid of the voltage; the base's if
@@ -126,8 +130,8 @@ def fit_device(
     DeviceError
         If the base file is refused, or no device can have the constants together.
     """
-    if pulses is None and decay is None and power is None:
-        raise DataError("measurements of pulses, decay or power are needed")
+    if pulses is decay is power is long_term is None:
+        raise DataError("measurements of pulses, decay, power or long-term pulses are needed")
     device = Memristor.from_file(base)
     if decay_duration is not None:
         _check_duration(decay_duration, decay)
@@ -153,10 +157,20 @@ def fit_device(
             reference = _reference(device, found)
             fits.append(_robust(fit_pulses(pulses, quantity, *reference, forms), forms))
             found |= _pulse_constants(fits[-1], device, found)
+    for kind, sign in _LONG_TERM.items():
+        if long_term is not None and (rows := sign * long_term.si("voltage") > 0).any():
+            part = long_term.where(rows)
+            pulse = _long_term_reference(kind, part, device)
+            fits.append(_robust(fit_long_term(part, pulse), forms))
+            found |= _long_term_constants(kind, fits[-1], pulse, device)
     device = checked(with_constants(device, found), pulses)
     found = {name: found[name] for name in device.constants if name in found}
-    fits.sort(key=lambda fit: fit.names[0] != "voltage")
+    fits.sort(key=lambda fit: _ORDER.index(fit.names[0]))
     return DeviceFit(base, device, found, tuple(fits), tuple(decays))
+
+
+_ORDER = ("voltage", "time", "weight S", "conductance", "pulses")
+"""Of the fits, by what they are drawn over."""
 
 
 def _check_duration(duration: Quantity, decay: Measurements | None) -> None:
@@ -293,6 +307,45 @@ def _power_constants(fit: Fit, device: Memristor) -> dict[str, Found]:
         **_estimated("bias_power", power, fit, "at S = 0 and bias_voltage_max"),
         **_estimated("weight_conductance", kappa, fit, what, provenance=_form(fit)),
     }
+
+
+_LONG_TERM = {"set": 1, "reset": -1}
+"""Polarity of the pulses."""
+
+
+def _long_term_reference(
+    kind: str, data: Measurements, device: Memristor
+) -> tuple[float, float, float]:
+    """The base's voltage and width if they were measured, or the nearest, and its slope voltage."""
+    found = []
+    for name in ("voltage", "width"):
+        kept, measured = float(getattr(device, f"{kind}_{name}")), np.abs(data.si(name))
+        within = measured.min() <= kept <= measured.max()
+        found.append(kept if within else float(measured[np.abs(measured - kept).argmin()]))
+    return found[0], found[1], float(getattr(device, f"{kind}_slope_voltage"))
+
+
+def _long_term_constants(
+    kind: str, fit: Fit, reference: tuple[float, float, float], device: Memristor
+) -> dict[str, Found]:
+    data = fit.data
+    end = fit.estimate(lambda p: fit.scale * p[0])
+    share = fit.estimate(operator.itemgetter(1), positive=True).map(lambda x: -math.expm1(-x))
+    found: dict[str, Found] = {}
+    for name, value in zip(("voltage", "width"), reference[:2], strict=True):
+        if value != float(getattr(device, f"{kind}_{name}")):
+            found |= _set(f"{kind}_{name}", value, data, "one measured; reference of the rate")
+    pulse = f"{shown(quantity_of(f'{kind}_voltage', reference[0]))}, "
+    pulse += shown(quantity_of(f"{kind}_width", reference[1]))
+    window, sign = ("conductance_max", "") if kind == "set" else ("conductance_min", "minus ")
+    found |= _estimated(window, end, fit, f"what {kind.upper()} pulses near", positive=False)
+    what = f"share of the way by a pulse of {sign}{pulse}"
+    found |= _estimated(f"{kind}_fraction", share, fit, what)
+    if len(np.unique(data.si("voltage"))) > 1:
+        slope = fit.estimate(operator.itemgetter(2), positive=True)
+        what = "slope of the rate in the amplitude"
+        found |= _estimated(f"{kind}_slope_voltage", slope, fit, what, provenance=_form(fit))
+    return found
 
 
 def _form(fit: Fit) -> str:

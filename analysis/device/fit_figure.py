@@ -27,6 +27,7 @@ LABELS = {
     "width": "width",
     "conductance": "conductance",
     "time": "time after the pulse",
+    "pulses": "number of pulses",
     "bias voltage": "bias voltage",
     "power": "power under bias",
     "weight S": "total weight S = W + F",
@@ -70,7 +71,7 @@ def fit_figure(fit: DeviceFit) -> Figure:
     cells = iter(np.ravel(figure.subfigures(n_rows, n_columns, squeeze=False)))
     for one, said in zip(fit.fits, fit.verdicts, strict=True):
         _draw_fit(next(cells), one, said)
-        if one.quantity == "conductance":
+        if one.is_decay:
             _draw_sigmoid(next(cells), fit)
     return figure
 

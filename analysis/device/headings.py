@@ -47,6 +47,10 @@ ALIASES: Mapping[str, str] = {
     "dG": "delta g | deltag | conductance change | g change",
     "dF": "delta f | deltaf",
     "energy": "e | pulse energy | e pulse | epulse",
+    "pulses": "n | number | n pulses | number of pulses | pulse number | pulse | pulse count | "
+    "count",
+    "round": "part",
+    "decay": "lambda | \N{GREEK CAPITAL LETTER LAMDA}",
     "bias voltage": "v | vbias | v bias | bias | vb | voltage | v hold | vhold",
     "time": "t | elapsed time | relative time | rel time | delay | time after pulse",
     "conductance": "g",

@@ -1,14 +1,25 @@
 """Which columns a file of measurements may have, and how they follow from one another."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.analysis.device.headings import ALIASES, plain_name
 
-__all__ = ["BIAS_POWER", "CHECKS", "DECAY", "PULSES", "Column", "Rule", "Table"]
+__all__ = [
+    "BIAS_POWER",
+    "CHECKS",
+    "DECAY",
+    "LABELS",
+    "LONG_TERM",
+    "PULSES",
+    "READ",
+    "Column",
+    "Rule",
+    "Table",
+]
 
 Array = NDArray[np.float64]
 
@@ -68,12 +79,15 @@ class Table:
         Columns that say the same, so at most one of them.
     rules : tuple of Rule
         In order of preference, for columns that are not there.
+    along : str
+        Column along which rows are traces, "" if they are not.
     """
 
     columns: tuple[Column, ...]
     needed: tuple[tuple[str, ...], ...]
     either: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    along: str = ""
 
     @property
     def known(self) -> dict[str, Column]:
@@ -95,6 +109,12 @@ class Table:
                 applied.append(rule)
         return applied
 
+    def of_one(self, name: str) -> "Table":
+        """The same with one of the measured quantities, which then is needed."""
+        measured = {c.name for c in self.columns if c.measured}
+        needed = tuple((name,) if set(group) & measured else group for group in self.needed)
+        return replace(self, needed=needed)
+
     @property
     def names(self) -> dict[str, str]:
         """Column by its name and its aliases; where two share an alias, the first."""
@@ -110,10 +130,17 @@ class Table:
 CHECKS: dict[str, Callable[[float], bool]] = {
     "a finite number": lambda _value: True,
     "positive": lambda value: value > 0,
+    "0 or more": lambda value: value >= 0,
     "other than 0": lambda value: value != 0,
 }
-_LABELS = (Column("repeat", "label"), Column("device", "label"), Column("compliance", "label"))
-_READ = Column("read voltage", "volt", allowed="other than 0", is_set=True)
+LABELS: tuple[Column, ...] = (
+    Column("repeat", "label"),
+    Column("device", "label"),
+    Column("compliance", "label"),
+)
+"""Texts that tell rows apart."""
+READ = Column("read voltage", "volt", allowed="other than 0", is_set=True)
+"""What turns a current into a conductance."""
 
 
 def _before_and_after(name: str, unit: str, allowed: str = "a finite number") -> tuple[Column, ...]:
@@ -131,9 +158,9 @@ PULSES = Table(
         *_before_and_after("resistance", "ohm", "other than 0"),
         *_before_and_after("current", "amp"),
         Column("current change", "amp"),
-        _READ,
+        READ,
         Column("polarity", "label"),
-        *_LABELS,
+        *LABELS,
     ),
     needed=(("voltage",), ("width",), ("dG", "dF", "energy")),
     either=("dG", "dF"),
@@ -155,8 +182,8 @@ DECAY = Table(
         Column("conductance", "siemens", measured=True),
         Column("resistance", "ohm", allowed="other than 0"),
         Column("current", "amp"),
-        _READ,
-        *_LABELS,
+        READ,
+        *LABELS,
     ),
     needed=(("bias voltage",), ("time",), ("conductance",)),
     rules=(
@@ -164,8 +191,30 @@ DECAY = Table(
         Rule("conductance", ("current", "read voltage"), lambda i, v: i / v),
         Rule("conductance", ("current", "bias voltage"), lambda i, v: i / v),
     ),
+    along="time",
 )
 """Conductance at times after a pulse under a constant bias (Fig. 3d)."""
+
+LONG_TERM = Table(
+    (
+        Column("voltage", "volt", allowed="other than 0", is_set=True),
+        Column("width", "second", allowed="positive", is_set=True),
+        Column("pulses", "1", allowed="0 or more"),
+        Column("conductance", "siemens", measured=True),
+        Column("resistance", "ohm", allowed="other than 0"),
+        Column("current", "amp"),
+        READ,
+        Column("polarity", "label"),
+        *LABELS,
+    ),
+    needed=(("voltage",), ("width",), ("pulses",), ("conductance",)),
+    rules=(
+        Rule("conductance", ("resistance",), lambda r: 1 / r),
+        Rule("conductance", ("current", "read voltage"), lambda i, v: i / v),
+    ),
+    along="pulses",
+)
+"""Conductance at rest after numbers of alike SET or RESET pulses (Fig. 2c)."""
 
 BIAS_POWER = Table(
     (
@@ -175,7 +224,7 @@ BIAS_POWER = Table(
         Column("power", "watt", measured=True),
         Column("resistance", "ohm", allowed="other than 0"),
         Column("current", "amp"),
-        *_LABELS,
+        *LABELS,
     ),
     needed=(("bias voltage",), ("weight S", "conductance"), ("power",)),
     either=("weight S", "conductance"),

@@ -12,11 +12,11 @@ from mstpn.analysis.device.fit_report import device_toml, numbers, summary, verd
 from mstpn.analysis.device.forms import Forms
 from mstpn.analysis.device.measurements import Measurements
 from mstpn.analysis.device.reading import read_measurements
-from mstpn.analysis.device.tables import BIAS_POWER, DECAY, PULSES
+from mstpn.analysis.device.tables import BIAS_POWER, DECAY, LONG_TERM, PULSES
 from mstpn.synapses.support.files import replacing, write_json
 from mstpn.synapses.support.sourced import DataError
 
-TABLES = {"pulses": PULSES, "decay": DECAY, "power": BIAS_POWER}
+TABLES = {"pulses": PULSES, "decay": DECAY, "power": BIAS_POWER, "long_term": LONG_TERM}
 
 
 def read(options: argparse.Namespace) -> dict[str, Measurements]:

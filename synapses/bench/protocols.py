@@ -2,23 +2,35 @@
 
 Each applies a waveform to simulated devices and returns what the bench would see. What a
 protocol takes from the paper is in the device file; durations that the paper does not give
-(waits, times between pulses, the sweep) are arguments with a default.
+(waits, times between pulses, the sweep) are arguments with a default. All of them can measure a
+device that is not ideal, see `mstpn.synapses.bench.specimen`; what else a fit of the device needs
+is in `mstpn.synapses.bench.characterisation`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from brian2.units import Quantity, joule, ms, mvolt, second, siemens, usecond, volt
+from brian2.units import (
+    Quantity,
+    joule,
+    ms,
+    mvolt,
+    second,
+    siemens,
+    usecond,
+    volt,
+)
 from numpy.typing import NDArray
 
-from mstpn.synapses.bench.voltage_driven import Trace, simulate
-from mstpn.synapses.bench.waveforms import Waveform, hold, in_turn, staircase
+from mstpn.synapses.bench.specimen import IDEAL, Specimen
+from mstpn.synapses.bench.voltage_driven import Trace
+from mstpn.synapses.bench.waveforms import REST, Waveform, evenly, hold, in_turn, read, staircase
 from mstpn.synapses.memristor import Memristor
 
 __all__ = [
-    "DELTA_F_STD",
     "Decay",
     "PulseMap",
+    "Repeats",
     "dc_sweep",
     "decay_under_bias",
     "pulse_map",
@@ -28,16 +40,14 @@ __all__ = [
     "short_term_pulses",
 ]
 
-DELTA_F_STD = 0.05
-"""Assumed spread of an update from cycle to cycle, relative; the paper's is not known."""
-
 N_REPEATS = 5
 """Of every pulse, in Figs. 3a and 3d."""
+DECAY_PULSE_WIDTH: Quantity = 500 * usecond
+"""Of the pulse of Fig. 3d."""
 
 SWEEP_RATES: Quantity = np.array([1.0, 10.0, 100.0]) * volt / second
 PULSE_WIDTHS: Quantity = np.arange(50, 501, 50) * usecond
 """Of the heat maps."""
-
 Array = NDArray[np.float64]
 
 
@@ -47,8 +57,9 @@ def dc_sweep(
     peak: Quantity | None = None,
     rate: Quantity = SWEEP_RATES,
     step: Quantity = 20 * mvolt,
+    specimen: Specimen = IDEAL,
 ) -> Trace:
-    """Fig. 2a: from 0 V to `peak`, to minus `peak` and back, one device for each rate.
+    """Fig. 2a: from 0 V to `peak`, to minus `peak` and back, the same device at each rate.
 
     Parameters
     ----------
@@ -58,17 +69,19 @@ def dc_sweep(
     rate : Quantity, volt per second, (N,)
     step : Quantity, volt
         Of the staircase.
+    specimen : Specimen
     """
     top = float((device.pulse_voltage if peak is None else peak) / volt)
-    return simulate(staircase([0, top, 0, -top, 0] * volt, step, rate), device)
+    return specimen.measured(staircase([0, top, 0, -top, 0] * volt, step, rate), device)
 
 
 def set_pulses(
     device: Memristor,
     *,
     n_pulses: int = 100,
-    wait: Quantity = 1 * second,
+    wait: Quantity = REST,
     weight: float | None = None,
+    specimen: Specimen = IDEAL,
 ) -> Trace:
     """Fig. 2c: SET pulses, each followed by a wait at 0 V, in which F decays, and a read.
 
@@ -77,8 +90,8 @@ def set_pulses(
     Trace
         Its reads are those before the first pulse and after each.
     """
-    cycle = _set_pulse(device) + hold(0 * volt, wait) + _read(device)
-    return simulate(_read(device) + cycle * n_pulses, device, weight=weight)
+    cycle = _set_pulse(device) + hold(0 * volt, wait) + read(device)
+    return specimen.measured(read(device) + cycle * n_pulses, device, weight)
 
 
 def short_term_pulses(
@@ -87,6 +100,7 @@ def short_term_pulses(
     amplitude: Quantity | None = None,
     spacing: Quantity = 3 * second,
     weight: float | None = None,
+    specimen: Specimen = IDEAL,
 ) -> Trace:
     """Figs. 2d, 2e: pulses of `pulse_width`, the device being read continuously in between.
 
@@ -94,25 +108,26 @@ def short_term_pulses(
     ----------
     device : Memristor
     amplitude : Quantity, volt, (P,), optional
-        2, 2.5 and 3 V for the paper's device: all but the largest of `_amplitudes`.
+        2, 2.5 and 3 V twice for the paper's device: all but the largest of `_amplitudes`.
     spacing : Quantity, second
         Between pulses; half of it passes before the first.
     weight : float, optional
         As in `simulate`.
+    specimen : Specimen
     """
-    train = _pulse_train(device, amplitude, spacing)
-    return simulate(train, device, weight=weight)
+    return specimen.measured(_pulse_train(device, amplitude, spacing), device, weight)
 
 
 def short_term_at_weights(
     device: Memristor,
     *,
-    n_set: tuple[int, ...] = (0, 10, 40),
+    n_set: tuple[int, ...] = (0, 100),
     wait: Quantity = 240 * second,
     spacing: Quantity = 3 * second,
     weight: float | None = None,
+    specimen: Specimen = IDEAL,
 ) -> list[Trace]:
-    """Fig. 2f: the pulses of Fig. 2d after SET pulses and a wait, again and again on one device.
+    """Fig. 2f: the pulses of Fig. 2d at the smallest W, then after SET pulses and a wait.
 
     Parameters
     ----------
@@ -124,43 +139,78 @@ def short_term_at_weights(
     spacing : Quantity, second
         Of the short-term pulses.
     weight : float, optional
-        At the start, as in `simulate`.
+        At the start; the device's smallest if absent.
+    specimen : Specimen
 
     Returns
     -------
     list of Trace
-        The reads of each round.
+        The levels of each round's pulses.
     """
     train = _pulse_train(device, None, spacing)
     apart = hold(0 * volt, 100 * ms)
-    parts = []
+    parts, ends = [], []
     for n in n_set:
         parts += [*([_set_pulse(device), apart] * n), hold(0 * volt, wait), train]
-    reads = simulate(in_turn(parts), device, weight=weight).read
-    n_reads = int(train.is_read.sum())
-    return [reads[k * n_reads : (k + 1) * n_reads] for k in range(len(n_set))]
+        ends.append(sum(len(part.is_read) for part in parts))
+    start = device.weight_min if weight is None else weight
+    trace = specimen.measured(in_turn(parts), device, start)
+    return [trace[end - len(train.is_read) : end] for end in ends]
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Conductance about repeated pulses.
+
+    Parameters
+    ----------
+    voltage : Quantity, volt, (P,)
+    time : Quantity, second, (K,)
+        Of the reads, since the pulse.
+    change : Quantity, siemens, (K, P, R)
+        Against the last read before the pulse, for R repeats.
+    """
+
+    voltage: Quantity
+    time: Quantity
+    change: Quantity
+
+    @property
+    def first(self) -> Quantity:
+        """Change at the first read after the pulse, (P, R)."""
+        return self.change[int(np.flatnonzero(np.asarray(self.time) > 0)[0])]
 
 
 def repeated_pulses(
     device: Memristor,
     *,
     n_repeats: int = N_REPEATS,
-    delta_f_std: float = DELTA_F_STD,
-    seed: int = 0,
-) -> tuple[Quantity, Array]:
-    """Fig. 3a: updates by repeated pulses, from reads before and after.
+    apart: Quantity = 50 * ms,
+    n_before: int = 10,
+    n_after: int = 60,
+    specimen: Specimen = IDEAL,
+) -> Repeats:
+    """Fig. 3a: repeated pulses of each of four voltages, with reads before and after.
 
-    Returns
-    -------
-    amplitude : Quantity, volt, (P,)
-    delta_f : ndarray, (P, R)
+    Parameters
+    ----------
+    device : Memristor
+    n_repeats : int
+    apart : Quantity, second
+        From read to read, at the read voltage throughout.
+    n_before, n_after : int
+        Reads.
+    specimen : Specimen
     """
     amplitude = _amplitudes(device)
     pulse = hold(np.repeat(amplitude / volt, n_repeats) * volt, device.pulse_width)
-    waveform = _read(device) + pulse + _read(device)
-    reads = simulate(waveform, device, delta_f_std=delta_f_std, seed=seed).read
-    change = (reads.conductance[1] - reads.conductance[0]) / device.weight_conductance
-    return amplitude, np.asarray(change).reshape(len(amplitude), n_repeats)
+    stretch = hold(device.read_voltage, apart, read=True)
+    waveform = in_turn([stretch * n_before, pulse, read(device), stretch * n_after])
+    reads = specimen.measured(waveform, device).read
+    time = reads.time[:, 0] - reads.time[n_before - 1, 0] - device.pulse_width
+    time[:n_before] += device.pulse_width
+    change = np.asarray((reads.conductance - reads.conductance[n_before - 1]) / siemens)
+    return Repeats(amplitude, time, change.reshape(len(time), len(amplitude), n_repeats) * siemens)
 
 
 @dataclass(frozen=True)
@@ -171,16 +221,17 @@ class PulseMap:
     ----------
     voltage : Quantity, volt, (P,)
     width : Quantity, second, (Q,)
-    delta_f : ndarray, (P, Q)
+    change : Quantity, siemens, (P, Q, R)
+        What decays again of the conductance that R pulses added.
     energy : Quantity, joule, (P, Q)
         `pulse_energy_at` of the device.
     dissipated : Quantity, joule, (P, Q)
-        The integral of V I over the pulse.
+        The integral of V I over the pulse, mean of the repeats.
     """
 
     voltage: Quantity
     width: Quantity
-    delta_f: Array
+    change: Quantity
     energy: Quantity
     dissipated: Quantity
 
@@ -188,8 +239,10 @@ class PulseMap:
 def pulse_map(
     device: Memristor,
     *,
-    n_voltages: int = 16,
+    n_voltages: int = 4,
     width: Quantity = PULSE_WIDTHS,
+    n_repeats: int = N_REPEATS,
+    specimen: Specimen = IDEAL,
 ) -> PulseMap:
     """Figs. 3b, 3c: update and energy of a pulse on a device at W = F = 0.
 
@@ -198,15 +251,21 @@ def pulse_map(
     voltage, which a real device need not follow at some volts, so its integral is given beside.
     """
     voltage = _amplitudes(device, n_voltages)
-    v, w = (np.ravel(x) for x in np.meshgrid(voltage / volt, width / second, indexing="ij"))
-    trace = simulate(hold(v * volt, w * second), device)
-    shape = (n_voltages, len(width))
+    shape = (n_voltages, len(width), n_repeats)
+    v, w = (
+        np.repeat(x, n_repeats) for x in np.meshgrid(voltage / volt, width / second, indexing="ij")
+    )
+    rest = hold(0 * volt, REST)
+    waveform = in_turn([hold(v * volt, w * second), read(device), rest, read(device)])
+    trace = specimen.measured(waveform, device)
+    after, rested = np.asarray(trace.read.conductance / siemens)
+    v, w = v.reshape(shape)[..., 0], w.reshape(shape)[..., 0]
     return PulseMap(
         voltage,
         width,
-        trace.trace.reshape(shape),
-        device.pulse_energy_at(v * volt, w * second).reshape(shape),
-        np.asarray(trace.energy).reshape(shape) * joule,
+        (after - rested).reshape(shape) * siemens,
+        device.pulse_energy_at(v * volt, w * second),
+        np.asarray(trace.energy[0] / joule).reshape(shape).mean(axis=-1) * joule,
     )
 
 
@@ -219,13 +278,16 @@ class Decay:
     bias_voltage : Quantity, volt, (B,)
     time : Quantity, second, (K,)
         Of the reads, since the pulse.
-    change : Quantity, siemens, (K, B, R)
-        Against the read before the pulse, for R repeats.
+    conductance : Quantity, siemens, (K, B, R)
+        For R repeats.
+    before : Quantity, siemens, (B, R)
+        At the read before the pulse.
     """
 
     bias_voltage: Quantity
     time: Quantity
-    change: Quantity
+    conductance: Quantity
+    before: Quantity
 
 
 def decay_under_bias(
@@ -236,8 +298,7 @@ def decay_under_bias(
     n_reads: int = 33,
     first: Quantity = 1 * ms,
     last: Quantity = 10 * second,
-    delta_f_std: float = DELTA_F_STD,
-    seed: int = 0,
+    specimen: Specimen = IDEAL,
 ) -> Decay:
     """Fig. 3d: a pulse of `pulse_voltage` and 500 us, then a bias between sparse reads.
 
@@ -249,33 +310,23 @@ def decay_under_bias(
     n_repeats, n_reads : int
     first, last : Quantity, second
         Of the reads, which are evenly spaced on a logarithmic axis.
-    delta_f_std : float
-    seed : int
+    specimen : Specimen
     """
-    bias = _evenly(device.bias_voltage_min, device.bias_voltage_max, n_voltages)
+    bias = evenly(device.bias_voltage_min, device.bias_voltage_max, n_voltages)
     held = np.repeat(bias / volt, n_repeats) * volt
     time = np.geomspace(float(first / second), float(last / second), n_reads) * second
     wait = np.diff(time / second, prepend=0) * second - device.read_duration
-    pulse = hold(device.pulse_voltage, 500 * usecond)
-    parts = [_read(device), pulse]
+    parts = [read(device), hold(device.pulse_voltage, DECAY_PULSE_WIDTH)]
     for duration in wait:
-        parts += [hold(held, duration), _read(device)]
-    reads = simulate(in_turn(parts), device, delta_f_std=delta_f_std, seed=seed).read.conductance
-    change = np.asarray((reads[1:] - reads[0]) / siemens)
-    return Decay(bias, time, change.reshape(n_reads, n_voltages, n_repeats) * siemens)
+        parts += [hold(held, duration), read(device)]
+    reads = np.asarray(specimen.measured(in_turn(parts), device).read.conductance / siemens)
+    reads = reads.reshape(n_reads + 1, n_voltages, n_repeats) * siemens
+    return Decay(bias, time, reads[1:], reads[0])
 
 
 def _amplitudes(device: Memristor, n: int = 4) -> Quantity:
     """From the smallest to the largest short-term pulse: 2, 2.5, 3 and 3.5 V in the paper."""
-    return _evenly(device.pulse_voltage_min, device.pulse_voltage, n)
-
-
-def _evenly(low: Quantity, high: Quantity, n: int) -> Quantity:
-    return np.linspace(float(low / volt), float(high / volt), n) * volt
-
-
-def _read(device: Memristor) -> Waveform:
-    return hold(device.read_voltage, device.read_duration, read=True)
+    return evenly(device.pulse_voltage_min, device.pulse_voltage, n)
 
 
 def _set_pulse(device: Memristor) -> Waveform:
@@ -284,7 +335,7 @@ def _set_pulse(device: Memristor) -> Waveform:
 
 def _pulse_train(device: Memristor, amplitude: Quantity | None, spacing: Quantity) -> Waveform:
     """Pulses between stretches that are read all along."""
-    amplitude = _amplitudes(device)[:-1] if amplitude is None else amplitude
+    amplitude = np.tile(_amplitudes(device)[:-1], 2) if amplitude is None else amplitude
     n_reads = 60
     stretch = hold(device.read_voltage, spacing / n_reads, read=True)
     parts = [stretch * (n_reads // 2)]

@@ -13,7 +13,12 @@ from brian2.units import Quantity, second, volt
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
 
-__all__ = ["Waveform", "hold", "in_turn", "staircase"]
+from mstpn.synapses.memristor import Memristor
+
+__all__ = ["REST", "Waveform", "evenly", "hold", "in_turn", "read", "staircase"]
+
+REST: Quantity = 1 * second
+"""At 0 V, after which F is gone."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,16 @@ def hold(voltage: Quantity, duration: Quantity, *, read: bool = False) -> Wavefo
         np.atleast_1d(duration), np.atleast_1d(voltage), subok=True
     )
     return Waveform(duration[None], voltage[None], np.array([read]))
+
+
+def read(device: Memristor) -> Waveform:
+    """A read of the device's voltage and duration."""
+    return hold(device.read_voltage, device.read_duration, read=True)
+
+
+def evenly(low: Quantity, high: Quantity, n: int) -> Quantity:
+    """Voltages with the same distance from each to the next."""
+    return np.linspace(float(low / volt), float(high / volt), n) * volt
 
 
 def staircase(corners: Quantity, step: Quantity, rate: Quantity) -> Waveform:
