@@ -1,5 +1,7 @@
 """SET and RESET trains of a device that is known, by a NumPy recursion, and what they give back."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import scripts
 from numpy.typing import NDArray
 
 from mstpn.analysis.device.fit import DeviceFit, fit_device
+from mstpn.analysis.device.fit_report import device_toml
 from mstpn.analysis.device.reading import read_measurements
 from mstpn.analysis.device.tables import LONG_TERM
-from mstpn.synapses.memristor import DEFAULT_DEVICE
+from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.support.sourced import DataError
 
 Array = NDArray[np.float64]
@@ -39,7 +42,10 @@ def train(volts: float, micro: float, start: float, n: int) -> Array:
 
 
 def fitted(
-    folder: Path, pulses: list[tuple[float, float]], noise: float = 0.0, base: Path = DEFAULT_DEVICE
+    folder: Path,
+    pulses: Sequence[tuple[float, float]],
+    noise: float = 0.0,
+    base: Path = DEFAULT_DEVICE,
 ) -> DeviceFit:
     """The fit of trains of volts and microseconds, written and read back."""
     rng = np.random.default_rng(7)
@@ -86,6 +92,15 @@ def test_one_amplitude_keeps_the_bases_slope_and_polarity_its_own(tmp_path: Path
     assert float(device.set_fraction) == pytest.approx(1 - 0.97**steeper, rel=1e-7)
     assert float(device.conductance_max) == pytest.approx(47e-9, rel=1e-7)
     assert "reset_fraction" in fit.kept
+
+
+def test_a_base_may_be_based_on_another(tmp_path: Path) -> None:
+    base = tmp_path / "based.toml"
+    base.write_text('based_on = "srtio3.toml"\nname = "mine"\n')
+    fit = fitted(tmp_path, BOTH, base=base)
+    whole = tmp_path / "whole.toml"
+    whole.write_text(device_toml(fit, "mine"))
+    assert Memristor.from_file(whole) == replace(fit.device, name="mine")
 
 
 def test_a_law_that_is_another_is_doubted(tmp_path: Path) -> None:
