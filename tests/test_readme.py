@@ -33,7 +33,7 @@ def test_python_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert re.search(r"'bias': .*joule", printed)
     if page.name == "devices.md":
         shown = dict(re.findall(r"^(device\.[^#]+?)  # ([\d.]+)", "".join(blocks(page)), re.M))
-        assert len(shown) == 4
+        assert len(shown) == 8
         for expression, value in shown.items():
             found = float(eval(expression, names))  # as the comment beside it says
             assert found == pytest.approx(float(value), rel=0.02), expression

@@ -39,6 +39,7 @@ from mstpn.analysis.device import bench_figures
 from mstpn.analysis.device.bench_extraction import decay_over, fit_sigmoid
 from mstpn.synapses import st_hebb
 from mstpn.synapses.bench import protocols as bench
+from mstpn.synapses.bench.specimen import DELTA_F_STD, Specimen
 from mstpn.synapses.bench.voltage_driven import VOLTAGE_DRIVEN
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.brian_target import use_target
@@ -214,7 +215,8 @@ plt.show()
 # ## Long-term weight
 #
 # SET pulses, 4 V and 500 µs, raise $W$ step by step towards the upper end of the window (Fig.
-# 2c). Short-term plasticity then works in the same way on the new $W$ (Fig. 2f).
+# 2c). Short-term plasticity then works in the same way on the new $W$ (Fig. 2f). Pulses of other
+# amplitudes, widths and of either sign move $W$ too: `device.weight_after`.
 
 # %%
 n_pulses = np.arange(101)
@@ -255,7 +257,7 @@ VOLTAGE_DRIVEN
 
 # %%
 swept = bench.dc_sweep(device)
-decays = bench.decay_under_bias(device)
+decays = bench.decay_under_bias(device, specimen=Specimen(delta_f_std=DELTA_F_STD))
 decay = decay_over(decays, device.decay_duration)
 sigmoid = fit_sigmoid(decays.bias_voltage, decay)
 

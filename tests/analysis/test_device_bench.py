@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -83,9 +84,9 @@ def test_decays_give_the_sigmoid_back(
     fitted = fit_sigmoid(measured.bias_voltage, decay)
     # F hardly decays in a read; before the first, at 1 ms, that is this share of the time, and
     # less later. A share of the rate moves ln(Lambda), and V by slope ln(Lambda)/(1 - Lambda).
-    # What the bias writes of F is a part of where it ends; W, which moves on, by 3e-7 in 10 s,
-    # beside an F of 0.5.
-    share = float(duration / second) / 1e-3 + 1e-5
+    # What the bias writes, F of 1.5e-4 at most beside 0.5, it writes only once F is below what it
+    # can hold: a tenth of that share is no part of one exponential and its end.
+    share = float(duration / second) / 1e-3 + 3e-5
     tolerance = share * slope * 2.8
     assert float(fitted.half / volt) == pytest.approx(half, abs=tolerance)
     assert float(fitted.slope / volt) == pytest.approx(slope, abs=tolerance)
@@ -303,8 +304,8 @@ def test_a_draw_returns_what_it_drew(report: BenchReport, device: Memristor) -> 
         np.testing.assert_allclose(np.asarray(line.get_xdata()), time)
     # the first line is that of the largest bias: the slowest decay
     last = np.asarray(report.decays.conductance / siemens)[:, -1] * 1e9
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), last.mean(axis=1), rtol=1e-12)
-    band = axes.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(np.asarray(axes.lines[0].get_ydata()), last.mean(axis=1), rtol=1e-12)
+    band = np.asarray(axes.collections[0].get_paths()[0].vertices)
     mean, spread = last.mean(axis=1), last.std(axis=1, ddof=1)
     np.testing.assert_allclose(band[:, 1].max(), (mean + spread).max(), rtol=1e-12)
 
@@ -313,7 +314,7 @@ def test_panels_show_what_their_captions_say(report: BenchReport) -> None:
     figures = report.figures()
     arrows = [t for t in figures["2a_sweep"].axes[0].texts if getattr(t, "arrow_patch", None)]
     assert len(arrows) == 4 * 3
-    (area,) = figures["2d_pulses"].axes[0].collections
+    area: Any = figures["2d_pulses"].axes[0].collections[0]
     red, green, blue, _ = area.get_facecolor()[0]
     assert red > 2 * max(green, blue)
     for name, n in (("2d_pulses", 6), ("2e_zoom", 3)):
@@ -322,7 +323,7 @@ def test_panels_show_what_their_captions_say(report: BenchReport) -> None:
     assert "0.1 nS: the smallest" in lower.texts[-1].get_text()
     assert "after 100 SET pulses and 240 s" in upper.texts[-1].get_text()
     assert len(figures["3a_repeats"].axes[0].lines) == 4
-    mesh = figures["3b_update"].axes[0].collections[0]
+    mesh: Any = figures["3b_update"].axes[0].collections[0]
     rows = np.asarray(mesh.norm(mesh.get_array())).reshape(4, 10).mean(axis=1)
     assert (np.diff(rows) > 0.1).all()  # every voltage is a colour of its own
     protocol, decay = figures["3d_decay"].axes
@@ -370,7 +371,7 @@ def test_traces_give_the_device_back(
         "power": ("power", BIAS_POWER),
         "long_term": ("long_term", LONG_TERM),
     }
-    read = {}
+    read: dict[str, Any] = {}
     for name, (file, table) in files.items():
         (tmp_path / f"{file}.csv").write_text(report.traces()[file])
         read[name] = read_measurements(tmp_path / f"{file}.csv", table)
@@ -411,12 +412,12 @@ def test_measured_traces_lie_over_their_panels(report: BenchReport, tmp_path: Pa
             for figures in (plain, laid)
         ]
         assert count[1] > count[0], name
-    line = laid["2e_zoom"].axes[0].lines[-1]
+    line: Any = laid["2e_zoom"].axes[0].lines[-1]
     np.testing.assert_allclose(line.get_xdata(), [9, 9.5])
     np.testing.assert_allclose(line.get_ydata(), [12, 12.5])
     low, high = laid["2e_zoom"].axes[0].get_ylim()
     assert low <= 12 < 12.5 <= high
-    sweep = laid["2a_sweep"].axes[0].lines[-1]
+    sweep: Any = laid["2a_sweep"].axes[0].lines[-1]
     np.testing.assert_allclose(sweep.get_ydata(), report.swept.conductance[:, 2] / nsiemens)
 
 

@@ -411,7 +411,7 @@ def test_half_of_the_decay_may_lie_below_zero_volt(tmp_path: Path) -> None:
 
 
 def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="measurements of pulses, decay or power are needed"):
+    with pytest.raises(DataError, match="pulses, decay, power or long-term pulses are needed"):
         fit_device(DEFAULT_DEVICE)
     paths = written(tmp_path, made())
     decay, power = (read_measurements(paths[n], TABLES[n]) for n in ("decay", "power"))
@@ -461,7 +461,7 @@ def test_command(example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "at least one of --pulses, --decay and --power is needed"),
+        ([], "at least one of --pulses, --decay, --power and --long-term is needed"),
         (["--pulses", "no.csv"], "no.csv: No such file or directory"),
         (["--power", "{power}", "--base", "no.toml"], "device file no.toml: No such file"),
         (["--power", "{power}", "--base", "{out}"], "--out must not be the base device's file"),
