@@ -200,7 +200,7 @@ def test_splitting_a_game_changes_nothing(game: Game, cuts: list[int]) -> None:
     for cut in sorted(cuts):
         pieces.advance(cut)
     expected, found = whole.advance(), pieces.advance()
-    for name in ("trace", "added", "read", "below", "pulses", "updates", "read_input"):
+    for name in ("short_term", "added", "read", "below", "pulses", "updates", "read_input"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     for piece, all_at_once in zip(pieces.frame_sums(), whole.frame_sums(), strict=True):
         np.testing.assert_array_equal(piece, all_at_once)
