@@ -11,7 +11,7 @@ function of Lambda; the updates of F and the energy of a pulse are powers of one
 linear in its width, so that the energy is a power of the update too; G is linear in W + F.
 
 Source: Weilenmann et al., Nature Communications 15 (2024), Figs. 3 and 4; the powers and the
-sigmoid are this package's choice of shape.
+sigmoid, the onset and the hyperbolic sine are this package's choice of shape.
 """
 
 import hashlib
@@ -35,11 +35,17 @@ __all__ = [
     "ENERGY_OF_UPDATE",
     "ISSUE",
     "LIBRARIES",
+    "LONG_TERM_RATE",
+    "LONG_TERM_VOLTAGE",
+    "ONSET",
     "OVER",
+    "ROOM",
+    "SATURATION",
     "SIZE_OF_UPDATE",
     "UPDATE",
     "UPDATE_RATE",
     "VOLTAGE",
+    "WEIGHT_AFTER",
     "WINDOW",
     "WITHIN",
     "digest",
@@ -82,6 +88,27 @@ SIZE_OF_UPDATE = "abs(dF)/dF_0"
 ENERGY_OF_UPDATE = "E_0*(SIZE)**energy_exponent".replace("SIZE", SIZE_OF_UPDATE)
 """Of the pulse of w_0 that changes F by dF, with n/m for the exponent (Fig. 4e)."""
 
+ONSET = "-expm1(-36*(abs(V)/V_min)**onset)"
+"""Share of the rate of the pulse law at a voltage that is held: 1 to rounding, exp(-36), from the
+smallest pulse on, and a power of V below it, so that a bias or a read writes next to nothing."""
+SATURATION = "F_end*clip(abs(V)/V_0, 1e-9, inf)"
+"""|F| up to which a held voltage writes; F_end is that of V_0. No voltage, no division by 0."""
+ROOM = "clip(2 - 2*sign(V)*F/F_sat, 0, 1)"
+"""Share of that rate at an F: whole up to half of F_sat, none from F_sat on."""
+
+LONG_TERM_RATE = (
+    "k*(exp(clip((abs(V) - V_ref)/V_step, -inf, 700)) - exp(-(abs(V) + V_ref)/V_step))"
+    "/(1 - exp(-2*V_ref/V_step))"
+)
+"""At which W nears the end of the window that V drives it to: k sinh(|V|/V_step) over
+sinh(V_ref/V_step), as of ions that hop in a field, in a form that does not overflow."""
+_SHARE = "rate/k*(1 - exp(-2*V_ref/V_step))/2"
+LONG_TERM_VOLTAGE = f"V_ref + V_step*log({_SHARE} + (({_SHARE})**2 + exp(-2*V_ref/V_step))**0.5)"
+"""|V| of a rate."""
+WEIGHT_AFTER = "clip(W - (W_end - W)*expm1(-rate*w), S_min, S_max)"
+"""W after a time w at that rate (Fig. 2c); W_end is one end of the window, which rounding does not
+leave."""
+
 ISSUE = """
 issued = int(abs(wanted) >= dF_min)
 pulse = pulse_gain*issued*clip(wanted, -dF_max, dF_max)
@@ -107,25 +134,28 @@ def _clipped(x: float, low: float, high: float) -> float:
 def _torch() -> dict[str, Any]:
     import torch
 
-    functions = {"exp": torch.exp, "log": torch.log, "sign": torch.sign, "clip": torch.clamp}
-    return functions | {"int": _same}
+    functions = {"exp": torch.exp, "expm1": torch.expm1, "log": torch.log, "sign": torch.sign}
+    return functions | {"clip": torch.clamp, "int": _same, "inf": math.inf}
 
 
 def _numba() -> dict[str, Any]:
     import numba
 
     compiled = {"int": numba.njit(_same), "clip": numba.njit(_clipped)}
-    return {"exp": math.exp, "log": math.log, "sign": np.sign} | compiled
+    functions = {"exp": math.exp, "expm1": math.expm1, "log": math.log, "sign": np.sign}
+    return functions | compiled | {"inf": math.inf}
 
 
 LIBRARIES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
     {
         "numpy": lambda: {
             "exp": np.exp,
+            "expm1": np.expm1,
             "log": np.log,
             "sign": np.sign,
             "clip": np.clip,
             "int": np.asarray,
+            "inf": math.inf,
         },
         "torch": _torch,
         "numba": _numba,

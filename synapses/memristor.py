@@ -8,11 +8,15 @@ With total weight S = W + F and T the device's `decay_duration`::
     E_pulse     = E_0 (|V| / V_0)^n (w / w_0)       so E_pulse = E_0 |dF / dF_0|^(n/m) at w_0
     P_bias      = V_bias^2 G
     E_read      = V_read^2 G |z| t_read
-    W after SET = W_max - (W_max - W)(1 - r)^pulses
+    dW/dt       = k sinh(|V| / V_step) / sinh(V_ref / V_step) (W_end - W)
+
+W_end is the upper end of the conductance window under positive and the lower one under negative
+voltages, with constants for SET and RESET: a pulse of V_ref and of the width w moves W by the
+share r = 1 - exp(-k w) of its way.
 
 Source: Weilenmann et al., Nature Communications 15 (2024). The numbers, each with its
 provenance, are in `srtio3.toml`; the shapes that the paper leaves open (powers of V and w,
-soft-bounded SET) are this package's choice.
+soft-bounded SET and RESET that grow with the hyperbolic sine of V) are this package's choice.
 """
 
 import math
@@ -98,9 +102,17 @@ class Memristor:
     pulse_conductance_exponent: float = field(metadata={"unit": "1"})
     pulse_energy: Quantity = field(metadata={"unit": "joule"})
     pulse_energy_exponent: float = field(metadata={"unit": "1"})
+    pulse_onset_exponent: float = field(metadata={"unit": "1"})
+    saturation_conductance: Quantity = field(metadata={"unit": "siemens"})
+    depletion_conductance: Quantity = field(metadata={"unit": "siemens"})
     set_voltage: Quantity = field(metadata={"unit": "volt"})
     set_width: Quantity = field(metadata={"unit": "second"})
     set_fraction: float = field(metadata={"unit": "1"})
+    set_slope_voltage: Quantity = field(metadata={"unit": "volt"})
+    reset_voltage: Quantity = field(metadata={"unit": "volt"})
+    reset_width: Quantity = field(metadata={"unit": "second"})
+    reset_fraction: float = field(metadata={"unit": "1"})
+    reset_slope_voltage: Quantity = field(metadata={"unit": "volt"})
     name: str = "memristor"
     constants: Mapping[str, Constant] = field(default_factory=lambda: Sources(), compare=False)
 
@@ -130,8 +142,9 @@ class Memristor:
             )
         if self.decay_max >= 1:
             raise DeviceError(f"decay_max must be below 1, got {self.decay_max}")
-        if self.set_fraction > 1:
-            raise DeviceError(f"set_fraction must lie in (0, 1], got {self.set_fraction}")
+        for name in ("set_fraction", "reset_fraction"):
+            if getattr(self, name) >= 1:
+                raise DeviceError(f"{name} must lie in (0, 1), got {getattr(self, name)}")
         for end in ("min", "max"):
             decay = getattr(self, f"decay_{end}")
             with np.errstate(over="ignore"):
@@ -359,12 +372,19 @@ class Memristor:
         )
 
     def _pulse(self, voltage: Quantity, width: Quantity) -> tuple[Any, Any]:
-        fail_for_dimension_mismatch(voltage, allunits.volt, "voltage must be in volt")
-        fail_for_dimension_mismatch(width, allunits.second, "width must be in second")
+        _checked_pulse(voltage, width)
         _check_range("voltage", voltage, -self.pulse_voltage, self.pulse_voltage, 0 * allunits.volt)
-        if np.any(np.asarray(width) < 0):
-            raise ValueError(f"width must not be negative, got {width}")
         return np.asarray(voltage / self.pulse_voltage), np.asarray(width / self.pulse_width)
+
+    @property
+    def set_rate(self) -> Quantity:
+        """Of W towards `weight_max` under `set_voltage`."""
+        return -math.log1p(-self.set_fraction) / self.set_width
+
+    @property
+    def reset_rate(self) -> Quantity:
+        """Of W towards `weight_min` under minus `reset_voltage`."""
+        return -math.log1p(-self.reset_fraction) / self.reset_width
 
     def set_weight(self, weight: Any, n_pulses: int) -> Any:
         """Long-term weight after SET pulses of `set_voltage` and `set_width` (Fig. 2c).
@@ -374,11 +394,90 @@ class Memristor:
         ValueError
             If `weight` lies outside [`weight_min`, `weight_max`] or `n_pulses` is negative.
         """
-        _check_range("weight", weight, self.weight_min, self.weight_max, 0)
+        self._check_weight("weight", weight)
         if n_pulses < 0:
             raise ValueError(f"n_pulses must not be negative, got {n_pulses}")
         remaining = (self.weight_max - np.asarray(weight)) * (1 - self.set_fraction) ** n_pulses
         return self.weight_max - remaining
+
+    def weight_after(
+        self, weight: Any, voltage: Quantity, width: Quantity, n_pulses: Any = 1
+    ) -> Any:
+        """Long-term weight after pulses: SET if they are positive, RESET if they are negative.
+
+        Any voltage moves W a little, also one that is held or lies on a device that is half
+        selected, so this is the disturb of a neighbour, too.
+
+        Parameters
+        ----------
+        weight : float or ndarray
+        voltage, width : Quantity, volt and second, scalar or ndarray
+        n_pulses : int or ndarray
+            All of the same voltage and width.
+
+        Raises
+        ------
+        ValueError
+            If `weight` lies outside [`weight_min`, `weight_max`], or a width or number is negative
+            or not finite.
+        DimensionMismatchError
+            If one has the wrong unit.
+        """
+        self._check_weight("weight", weight)
+        v, w = _checked_pulse(voltage, width)
+        n = np.asarray(n_pulses)
+        if not (np.all(np.isfinite(n)) and np.all(n >= 0)):
+            raise ValueError(f"n_pulses must not be negative, got {n_pulses}")
+        end = np.where(v > 0, self.weight_max, self.weight_min)
+        rates = [_long_term_rate(v, *self._long_term(up)) for up in (True, False)]
+        window = self.weight_min, self.weight_max
+        return _weight_after(np.asarray(weight), end, np.where(v > 0, *rates), w * n, *window)
+
+    def programming_voltage(self, weight: Any, target: Any, width: Quantity) -> Quantity:
+        """Voltage of the one pulse that takes W to a target: the inverse of `weight_after`.
+
+        Parameters
+        ----------
+        weight, target : float or ndarray
+            The target within the window without its ends, which no pulse reaches.
+        width : Quantity, second
+
+        Raises
+        ------
+        ValueError
+            If a weight lies outside [`weight_min`, `weight_max`], the target is an end of it that
+            W is not at, or the width not positive.
+        DimensionMismatchError
+            If the width has the wrong unit.
+        """
+        for name, value in (("weight", weight), ("target", target)):
+            self._check_weight(name, value)
+        _, w = _checked_pulse(0 * allunits.volt, width)
+        if not np.all(w > 0):
+            raise ValueError(f"width must be positive, got {width}")
+        weight, target = np.asarray(weight, dtype=float), np.asarray(target, dtype=float)
+        up = target > weight
+        end = np.where(up, self.weight_max, self.weight_min)
+        moved = target != weight
+        if np.any(moved & (target == end)):
+            raise ValueError(
+                f"target must lie within ({self.weight_min}, {self.weight_max}), whose ends no "
+                f"pulse reaches, got {target}"
+            )
+        left = np.where(moved, end - weight, 1.0) / np.where(moved, end - target, 1.0)
+        rate = np.log(left) / w
+        with np.errstate(divide="ignore"):  # where W is to stay
+            sizes = [_long_term_voltage(rate, *self._long_term(way)) for way in (True, False)]
+        return np.where(moved, np.where(up, sizes[0], -sizes[1]), 0) * allunits.volt
+
+    def _long_term(self, up: bool) -> tuple[float, float, float]:
+        """Rate, voltage and slope voltage of SET or RESET, in SI units."""
+        if up:
+            return float(self.set_rate), float(self.set_voltage), float(self.set_slope_voltage)
+        return float(self.reset_rate), float(self.reset_voltage), float(self.reset_slope_voltage)
+
+    def _check_weight(self, name: str, weight: Any) -> None:
+        _check_range(name, weight, self.weight_min, self.weight_max, 0)
 
 
 _UNITS: dict[str, Any] = {
@@ -405,6 +504,9 @@ _energy = law.function(law.ENERGY, "V, w, V_0, w_0, E_0, n")
 _voltage = law.function(law.VOLTAGE, "amplitude, V_0")
 _size_of_update = law.function(law.SIZE_OF_UPDATE, "dF, dF_0")
 _energy_of_update = law.function(law.ENERGY_OF_UPDATE, "dF, E_0, dF_0, energy_exponent")
+_weight_after = law.function(law.WEIGHT_AFTER, "W, W_end, rate, w, S_min, S_max")
+_long_term_rate = law.function(law.LONG_TERM_RATE, "V, k, V_ref, V_step")
+_long_term_voltage = law.function(law.LONG_TERM_VOLTAGE, "rate, k, V_ref, V_step")
 
 
 def _decay(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
@@ -412,6 +514,18 @@ def _decay(bias_voltage: Quantity, half: Quantity, slope: Quantity) -> Any:
         return np.asarray(
             law.function(law.DECAY, "V_bias, V_half, V_slope")(bias_voltage, half, slope)
         )
+
+
+def _checked_pulse(voltage: Quantity, width: Quantity) -> tuple[Any, Any]:
+    """In volt and second, checked."""
+    fail_for_dimension_mismatch(voltage, allunits.volt, "voltage must be in volt")
+    fail_for_dimension_mismatch(width, allunits.second, "width must be in second")
+    if np.any(np.asarray(width) < 0):
+        raise ValueError(f"width must not be negative, got {width}")
+    for name, value in (("voltage", voltage), ("width", width)):
+        if not np.all(np.isfinite(value)):
+            raise ValueError(f"{name} must be finite, got {value}")
+    return np.asarray(voltage / allunits.volt), np.asarray(width / allunits.second)
 
 
 def _constant_fields() -> list[Any]:
@@ -448,7 +562,10 @@ def _parse(content: dict[str, Any]) -> dict[str, Any]:
     for name, unit in expected.items():
         entry = content.get(name)
         if not isinstance(entry, dict):
-            raise DeviceError(f"missing field {name!r}")
+            raise DeviceError(
+                f'missing field {name!r} (with a line based_on = "{DEFAULT_DEVICE.name}" a file '
+                "has what it lacks from the package's device)"
+            )
         for part in ("value", "unit", "provenance", "source"):
             if part not in entry:
                 raise DeviceError(f"field {name!r} has no {part!r}")

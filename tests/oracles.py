@@ -245,7 +245,11 @@ class DrivenDevice:
     step: float = 1 / 15
     growth: float = 0.1 / 100e-6  # at 3.5 V, of F, per second
     exponent: float = 4.0
-    set_share: float = 0.02  # per 500 us at 4 V
+    onset: float = 10.0  # below 2 V
+    up: float = 2.5  # F that 3.5 V can hold
+    down: float = 1.0
+    set_share: float = 0.02  # per 500 us at 4 V, and so of RESET
+    step_volt: float = 0.15  # of both
     low: float = (0.1e-9 - 4.3e-9 / 0.6**2) / 10e-9
     high: float = (60e-9 - 4.3e-9 / 0.6**2) / 10e-9
 
@@ -254,26 +258,37 @@ class DrivenDevice:
         return float(np.log1p(np.exp((self.half - min(volt, 0.6)) / self.slope)) / self.step)
 
     def growth_rate(self, volt: float) -> float:
-        """Of F; per second."""
-        rate = self.growth * (abs(volt) / 3.5) ** self.exponent if abs(volt) > 0.6 else 0.0
-        return float(np.copysign(rate, volt))
+        """Of F that is small; per second."""
+        share = -np.expm1(-36 * (abs(volt) / 2) ** self.onset)
+        return float(np.sign(volt) * self.growth * (abs(volt) / 3.5) ** self.exponent * share)
+
+    def room(self, trace: float, volt: float) -> float:
+        """Share of that rate at an F."""
+        most = (self.up if volt > 0 else self.down) * abs(volt) / 3.5
+        return float(np.interp(np.sign(volt) * trace, [most / 2, most], [1, 0])) if volt else 1.0
+
+    def long_term(self, volt: float) -> tuple[float, float]:
+        """Rate of W, per second, and where it goes."""
+        rate = -np.log(1 - self.set_share) / 500e-6
+        rate *= np.sinh(abs(volt) / self.step_volt) / np.sinh(4 / self.step_volt)
+        return float(rate), self.high if volt > 0 else self.low
 
     def hold(self, y: Array, volt: float, duration: float) -> Array:
         """F, W and joules after a level, by SciPy; what reaches the window stays at its edge."""
         grow, rate = self.growth_rate(volt), self.decay_rate(volt)
-        towards = -np.log(1 - self.set_share) / 500e-6 if volt >= 4 else 0.0
+        speed, end = self.long_term(volt)
 
         def derivative(_t: float, y: Array) -> list[float]:
             power = volt**2 * (self.g_offset + self.kappa * (y[0] + y[1])) / _NANO
-            return [grow - rate * y[0], towards * (self.high - y[1]), power]
+            return [grow * self.room(y[0], volt) - rate * y[0], speed * (end - y[1]), power]
 
         edge = self.high if grow > 0 else self.low
 
-        def room(_t: float, y: Array) -> float:
+        def inside(_t: float, y: Array) -> float:
             return float(np.sign(grow) * (edge - y[0] - y[1])) + 1e-12  # an edge is inside
 
-        room.terminal, room.direction = True, -1  # type: ignore[attr-defined]
-        pushed = grow != 0 and np.sign(grow) * derivative(0, y)[0] > 0
+        inside.terminal, inside.direction = True, -1  # type: ignore[attr-defined]
+        pushed = grow != 0 and np.sign(grow) * sum(derivative(0, y)[:2]) > 0
         start = [y[0], y[1], y[2] / _NANO]
         solution = solve_ivp(
             derivative,
@@ -282,12 +297,12 @@ class DrivenDevice:
             method="DOP853",
             rtol=1e-12,
             atol=1e-13,
-            events=room if pushed else None,
+            events=inside if pushed else None,
         )
         trace, weight, spent = solution.y[:, -1]
         left = duration - solution.t[-1]
         if left > 0:
-            weight = self.high - (self.high - weight) * np.exp(-towards * left)
+            weight = end - (end - weight) * np.exp(-speed * left)
             trace = edge - weight
             spent += volt**2 * (self.g_offset + self.kappa * edge) * left / _NANO
         return np.array([trace, weight, spent * _NANO])

@@ -1,23 +1,27 @@
 """The memristor under an arbitrary voltage V(t), as Brian2 equations in physical units.
 
-The pulses, the decay and the SET law of `mstpn.synapses.memristor` as rates::
+The pulses, the decay and the long-term law of `mstpn.synapses.memristor` as rates, each continuous
+in V::
 
-    dF/dt = growth(V) - F/tau(V)        growth = sign(V) dF_0/w_0 (|V|/V_0)^m,  |V| > V_hold
-    dW/dt = k_SET (W_max - W)           k_SET  = -ln(1 - r)/w_SET,               V >= V_SET
-    dE/dt = V I,  I = G V               G      = G_offset + kappa (W + F)
+    dF/dt = growth(V) room(F, V) - F/tau(V)       growth = sign(V) dF_0/w_0 (|V|/V_0)^m onset(V)
+    dW/dt = rate(V) (W_end - W)                   rate   = k sinh(|V|/V_step)/sinh(V_ref/V_step)
+    dE/dt = V I,  I = G V                         G      = G_offset + kappa (W + F)
 
-No constant is needed that the device file does not have:
-
+- onset is 1 from the smallest pulse on and falls below it as a power of V: what is held between
+  pulses sets the decay, and writes next to nothing.
+- room is 1 up to half of the F that a voltage can hold, F_sat, which goes with |V|, and falls to 0
+  there: a sweep of seconds does not drive F on as pulses do.
 - A pulse of V and w from F = 0 gives ``growth tau (1 - exp(-w/tau))``, which is the Memristor's
   `pulse_delta` times ``1 - w/(2 tau(V)) + O((w/tau)^2)``: the fresh F decays during the pulse.
-- V_hold is the larger of `bias_voltage_max` and `read_voltage`: what is held between pulses
-  sets the decay and what reads must not write, so the power law begins above both.
 - tau(V) continues the sigmoid of Lambda below 0 V, where it falls as 1/|V|: a negative voltage
   speeds recombination up. Above `bias_voltage_max` it stays, since Lambda does not exceed
   `decay_max`. The powers of V are carried on above `pulse_voltage`.
-- SET is known at one voltage, so W moves at `set_voltage` and above at the rate known there,
-  and not at all below; n pulses of w_SET then are `set_weight` exactly.
+- W moves towards the upper end of its window under positive and the lower one under negative
+  voltages, as `Memristor.weight_after` has it exactly.
 - W + F stays in the conductance window, as under `WRITE_LIMITED`.
+
+Devices that deviate (`mstpn.synapses.nonidealities`) have V_half and a gain of growth of their own
+and W as they hold it; with two exponentials a share of growth and of F_sat is that of F_slow.
 
 Source: Weilenmann et al., Nature Communications 15 (2024), Figs. 2 and 3 (SET, pulses, decay).
 """
@@ -27,26 +31,46 @@ from typing import Any
 
 import numpy as np
 from brian2 import Clock, Equations, Network, NeuronGroup, StateMonitor, TimedArray, ms
-from brian2.units import Quantity, joule, second, siemens
+from brian2.units import Quantity, joule, second, siemens, volt
 from numpy.typing import NDArray
 
 from mstpn.synapses import law, st_hebb
 from mstpn.synapses.bench.waveforms import Waveform
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.nonidealities import CYCLE_NOISE
+from mstpn.synapses.nonidealities import CYCLE_NOISE, Deviations
 
-__all__ = ["VOLTAGE_DRIVEN", "WINDOW", "Trace", "constants", "exact_over_levels", "simulate"]
+__all__ = [
+    "SLOW_PART",
+    "VOLTAGE_DRIVEN",
+    "WINDOW",
+    "Trace",
+    "constants",
+    "exact_over_levels",
+    "simulate",
+]
+
+_BY_SIGN = "({}*int(V > 0*volt) + {}*int(V <= 0*volt))"
+
+
+def _long_term(kind: str, sign: str) -> str:
+    """The law's rate where V has a sign, and 0 elsewhere."""
+    rate = law.put(law.LONG_TERM_RATE, k=f"k_{kind}", V_ref=f"V_{kind}", V_step=f"V_{kind}_step")
+    return f"int(V {sign} 0*volt)*{rate}"
+
 
 VOLTAGE_DRIVEN = (
     Equations(f"""
-    dF/dt = growth - F/tau : 1                          # short-term weight
-    dW/dt = set_rate*(S_max - W) : 1                    # long-term weight
+    dF/dt = growth*({law.ROOM}) - F/tau : 1             # short-term weight
+    dW/dt = rate*(W_end - W) : 1                        # long-term weight
     dE/dt = V*I : joule
     I = G*V : amp
     G = {law.put(law.CONDUCTANCE, S="(W + F)")} : siemens
     growth = pulse_gain*({law.UPDATE_RATE})
-             *int(abs(V) > V_hold) : Hz (constant over dt)
-    set_rate = k_SET*int(V >= V_SET) : Hz (constant over dt)
+             *({law.ONSET}) : Hz (constant over dt)
+    F_sat = {law.put(law.SATURATION, F_end=_BY_SIGN.format("F_sat_up", "F_sat_down"))} : 1
+    rate = mobile*({_long_term("SET", ">")}
+                   + {_long_term("RESET", "<=")}) : Hz (constant over dt)
+    W_end = {_BY_SIGN.format("S_max", "S_min")} : 1 (constant over dt)
     V_bias = clip(V, -inf*volt, V_bias_max) : volt      # as far as the sigmoid goes
 """)
     + st_hebb.DECAY
@@ -57,40 +81,99 @@ VOLTAGE_DRIVEN = (
 WINDOW = f"F = {law.WITHIN}"
 """W + F as far as it moves; any method but `exact_over_levels` needs it after a step."""
 
-_WITHIN = law.put(law.WITHIN, W="W_new")
-_LEVEL = f"""
-    W_new = W - (S_max - W)*expm1(-set_rate*duration)
-    F_in = {_WITHIN}
-    F_rest = growth*tau
-    F_free = F_in*exp(-duration/tau) - F_rest*expm1(-duration/tau)
-    F_new = {law.put(_WITHIN, F="F_free")}
-    hit = int(F_new != F_free)
-    t_hit = hit*(duration - tau*log1p(hit*(F_in - F_new)/(hit*(F_new - F_rest) + 1 - hit)))
-    F_integral = tau*(growth*(duration - t_hit) + F_in - F_new) + F_new*t_hit
-    W_integral = S_max*duration - (S_max - W)*duration*exprel(-set_rate*duration)
+SLOW_PART = Equations(f"""
+    dF_slow/dt = 0*Hz : 1                               # slow part of F
+    tau_slow = slow_tau_ratio*tau : second
+    G = {law.put(law.CONDUCTANCE, S="(W + F + F_slow)")} : siemens
+""")
+"""What devices of two exponentials have beside, with G in place of its own; F is the fast part."""
+
+_STAGE = """
+    moving = push*clip(2 - y/knee, 0, 1) - y/tau_y
+    up = int(moving > 0*Hz)
+    high = int(y > 2*knee)
+    mid = (1 - high)*(up*int(y >= knee) + (1 - up)*int(y > knee))
+    low = 1 - high - mid
+    inverse = 1/tau_y + mid*push/knee
+    target = (low + 2*mid)*push/inverse
+    bound = up*clip((low + 2*mid)*knee, -inf, edge) + (1 - up)*((2*high + mid)*knee + low*target)
+    stuck = up*int(y >= edge)
+    hit = (1 - stuck)*int((bound - y)*(target - bound) > 0)
+    t_hit = log(1 + hit*(y - bound)/(hit*(bound - target) + 1 - hit))/inverse
+    reached = hit*int(t_hit <= left)
+    spent = reached*t_hit + (1 - reached)*left
+    y_free = y*exp(-inverse*spent) - target*expm1(-inverse*spent)
+    y_next = reached*bound + (1 - reached)*(stuck*y + (1 - stuck)*y_free)
+    total += stuck*y*spent + (1 - stuck)*(target*spent + (y - y_next)/inverse)
+    left_next = left - spent
+    y = y_next
+"""
+"""One piece of a level of one part of F, y = F in the direction of V: below half of F_sat (`low`),
+between (`mid`), above (`high`), each linear, or at the window's edge (`stuck`)."""
+
+_N_STAGES = 4
+"""A level passes three pieces at most, and then stays at an edge."""
+_STAGES = "".join(
+    law.put(_STAGE, left=f"left_{k}", left_next=f"left_{k + 1}") for k in range(_N_STAGES)
+)
+
+
+def _part(trace: str, share: str, tau: str, others: str) -> str:
+    """A level of one part of F in closed form, beside the other parts of W + F at its end."""
+    return f"""
+    edge = positive*(S_max - ({others})) + (1 - positive)*({others} - S_min)
+    floor = positive*(S_min - ({others})) + (1 - positive)*({others} - S_max)
+    push = abs(growth)*{share}
+    knee = F_sat/2*clip({share}, 1e-9, 1)
+    tau_y = {tau}
+    y = clip(way*{trace}, floor, edge)
+    left_0 = duration
+    total = 0*duration
+{_STAGES}
+    F_integral += way*total
+    {trace}_new = way*y
+"""
+
+
+def _level(slow: bool) -> str:
+    parts = _part("F", "1", "tau", "W_new")
+    if slow:
+        parts = _part("F_slow", "slow_fraction", "tau_slow", "W_new") + _part(
+            "F", "(1 - slow_fraction)", "tau", "W_new + F_slow_new"
+        )
+    return f"""
+    W_new = {law.put(law.WEIGHT_AFTER, w="duration")}
+    W_integral = W_end*duration - (W_end - W)*duration*exprel(-rate*duration)
+    positive = int(V > 0*volt)
+    way = 2*positive - 1
+    F_integral = 0*duration
+{parts}
     E += V**2*(G_offset*duration + kappa*(W_integral + F_integral))
     F = F_new
     W = W_new
+    {"F_slow = F_slow_new" if slow else ""}
 """
-"""One level in closed form; t_hit is the time that F spends at the window's edge."""
+
 
 _LEVELS = Equations("""
     V = voltage_of(t, i) : volt (constant over dt)
     duration = duration_of(t, i) : second
-    pulse_gain = clip(1 + dF_std*cycle_noise(noise_key, t_in_timesteps, i), 0, inf) : 1
+    pulse_gain = device_gain*clip(1 + dF_std*cycle_noise(noise_key, t_in_timesteps, i), 0, inf) : 1
+    device_gain : 1
+    mobile : 1
+    V_half : volt
 """)
 
 Array = NDArray[np.float64]
 
 
-def exact_over_levels(_equations: Equations, _variables: Any, _options: Any = None) -> str:
+def exact_over_levels(equations: Equations, _variables: Any, _options: Any = None) -> str:
     """Integration method of `VOLTAGE_DRIVEN` for levels of any length, one a Brian2 step.
 
-    The group needs `duration`, in second. F and W are exact, and so is E, but for levels of
-    SET in which W + F reaches its window: there F is bounded by the window at the level's
-    end, which W has narrowed by at most the share `set_fraction` per pulse.
+    The group needs `duration`, in second. F and W are exact, and so is E, but for levels in which
+    W + F reaches its window while W moves: there F is bounded by the window at the level's end.
     """
-    return _LEVEL
+    return _level("F_slow" in equations.names)
 
 
 @dataclass(frozen=True)
@@ -134,21 +217,23 @@ def constants(device: Memristor) -> dict[str, Any]:
     ----------
     device : Memristor
 
-    Raises
-    ------
-    ValueError
-        If a single SET pulse completes W, which no rate does.
     """
-    if device.set_fraction == 1:
-        raise ValueError("set_fraction must be below 1 to give a rate, got 1")
     return st_hebb.constants(device, device.write_limits()) | {
         "V_bias_max": device.bias_voltage_max,
-        "V_hold": max(device.bias_voltage_max, device.read_voltage),
+        "mobile": 1.0,
         "V_0": device.pulse_voltage,
         "w_0": device.pulse_width,
         "m": device.pulse_conductance_exponent,
+        "V_min": device.pulse_voltage_min,
+        "onset": device.pulse_onset_exponent,
+        "F_sat_up": float(device.saturation_conductance / device.weight_conductance),
+        "F_sat_down": float(device.depletion_conductance / device.weight_conductance),
+        "k_SET": device.set_rate,
         "V_SET": device.set_voltage,
-        "k_SET": -np.log1p(-device.set_fraction) / device.set_width,
+        "V_SET_step": device.set_slope_voltage,
+        "k_RESET": device.reset_rate,
+        "V_RESET": device.reset_voltage,
+        "V_RESET_step": device.reset_slope_voltage,
     }
 
 
@@ -157,6 +242,7 @@ def simulate(
     device: Memristor,
     *,
     weight: float | Array | None = None,
+    deviations: Deviations | None = None,
     delta_f_std: float = 0.0,
     seed: int = 0,
 ) -> Trace:
@@ -170,7 +256,10 @@ def simulate(
     waveform : Waveform
     device : Memristor
     weight : float or ndarray, (N,), optional
-        W at the start; 0 if absent, or what the device's window has nearest to it.
+        W at the start, as it is programmed; 0 if absent, or what the device's window has nearest
+        to it.
+    deviations : Deviations, optional
+        Of the devices, (N,), or of one that all columns are; all are ideal if absent.
     delta_f_std : float
         Spread of growth from level to level and device to device, relative (`cycle_noise`).
     seed : int
@@ -183,37 +272,55 @@ def simulate(
     """
     if weight is None:
         weight = min(max(0.0, device.weight_min), device.weight_max)
-    device.set_weight(weight, 0)  # refuses one outside the window
-    namespace = constants(device)
-    del namespace["pulse_gain"]
-    clock = Clock(1 * ms)
-    n_levels = len(waveform.is_read)
-    group = NeuronGroup(
-        waveform.n_devices,
-        VOLTAGE_DRIVEN + _LEVELS,
-        method=exact_over_levels,
-        clock=clock,
-        namespace=namespace
-        | {
-            "voltage_of": TimedArray(waveform.voltage, dt=clock.dt),
-            "duration_of": TimedArray(waveform.duration, dt=clock.dt),
-            "dF_std": delta_f_std,
-            "noise_key": seed,
-            "cycle_noise": CYCLE_NOISE,
-        },
-        name="devices*",
-    )
+    weight = np.asarray(device.set_weight(weight, 0))  # refuses one outside the window
+    slow = deviations is not None and deviations.slow_fraction > 0
+    group = _devices(waveform, device, slow=slow)
+    group.namespace |= {"dF_std": delta_f_std, "noise_key": seed}
+    group.device_gain, group.mobile, group.V_half = 1, 1, device.decay_half_voltage
+    if deviations is not None:
+        group.device_gain = deviations.update_gain
+        group.mobile = deviations.update_gain > 0  # what no pulse moves is stuck
+        group.V_half += deviations.half_voltage_shift * volt
+        group.namespace["slow_fraction"] = deviations.slow_fraction
+        group.namespace["slow_tau_ratio"] = deviations.slow_tau_ratio
+        weight = deviations.weight(weight)
     group.W = weight
+    parts = ("F", "F_slow") if slow else ("F",)
     monitor = StateMonitor(
-        group, ("F", "W", "G", "E"), record=True, when="end", clock=clock, name="bench*"
+        group, (*parts, "W", "G", "E"), record=True, when="end", clock=group.clock, name="bench*"
     )
-    Network(group, monitor).run(n_levels * clock.dt, namespace={})
+    Network(group, monitor).run(len(waveform.is_read) * group.clock.dt, namespace={})
     return Trace(
         time=np.cumsum(waveform.duration / second, axis=0) * second,
         voltage=waveform.voltage,
-        trace=monitor.F.T,
+        trace=np.sum([getattr(monitor, name).T for name in parts], axis=0),
         weight=monitor.W.T,
         conductance=np.asarray(monitor.G.T) * siemens,
         energy=np.asarray(monitor.E.T) * joule,
         is_read=waveform.is_read,
+    )
+
+
+def _devices(waveform: Waveform, device: Memristor, *, slow: bool) -> NeuronGroup:
+    """A group of one device for each column, whose clock counts levels."""
+    namespace = constants(device)
+    for name in ("pulse_gain", "mobile", "V_half"):
+        del namespace[name]
+    equations = VOLTAGE_DRIVEN
+    if slow:
+        fast = [e for e in equations.values() if e.varname not in SLOW_PART]
+        equations = Equations(fast) + SLOW_PART
+    clock = Clock(1 * ms)
+    levels = {
+        "voltage_of": TimedArray(waveform.voltage, dt=clock.dt),
+        "duration_of": TimedArray(waveform.duration, dt=clock.dt),
+        "cycle_noise": CYCLE_NOISE,
+    }
+    return NeuronGroup(
+        waveform.n_devices,
+        equations + _LEVELS,
+        method=exact_over_levels,
+        clock=clock,
+        namespace=namespace | levels,
+        name="devices*",
     )

@@ -129,6 +129,73 @@ def test_hundred_set_pulses_cover_87_percent_of_the_way() -> None:
     assert covered == pytest.approx(1 - 0.98**100, rel=1e-12)
 
 
+@given(
+    weight=weights,
+    amplitude=st.floats(-8, 8),
+    width=st.floats(1, 1000),
+    first=st.integers(0, 20),
+    then=st.integers(0, 20),
+)
+def test_long_term_pulses_go_with_amplitude_width_number_and_polarity(
+    weight: float, amplitude: float, width: float, first: int, then: int
+) -> None:
+    pulse = amplitude * volt, width * usecond
+    after = float(DEVICE.weight_after(weight, *pulse, first))
+    end = DEVICE.weight_max if amplitude > 0 else DEVICE.weight_min
+    # 0.02 of the way in 500 us at 4 V, a factor of e in 0.15 V, of either polarity
+    exponent = math.log(0.98) * width / 500
+    exponent *= math.sinh(abs(amplitude) / 0.15) / math.sinh(4 / 0.15)
+    assert after == pytest.approx(end - (end - weight) * math.exp(first * exponent), abs=1e-9)
+    assert DEVICE.weight_min <= after <= DEVICE.weight_max
+    again = float(DEVICE.weight_after(after, *pulse, then))
+    both = float(DEVICE.weight_after(weight, *pulse, first + then))
+    assert again == pytest.approx(both, abs=1e-12)
+    longer = float(DEVICE.weight_after(weight, amplitude * volt, first * width * usecond))
+    assert longer == pytest.approx(after, abs=1e-12)
+
+
+def test_set_and_reset_have_constants_of_their_own() -> None:
+    other = replace(
+        DEVICE,
+        set_voltage=3.8 * volt,
+        set_width=200 * usecond,
+        set_fraction=0.1,
+        set_slope_voltage=0.2 * volt,
+        reset_voltage=3.0 * volt,
+        reset_width=50 * usecond,
+        reset_fraction=0.3,
+        reset_slope_voltage=0.4 * volt,
+    )
+    high, low = other.weight_max, other.weight_min
+    up = other.weight_after(0.0, 3.8 * volt, 200 * usecond, 3)
+    assert float(up) == pytest.approx(high - high * 0.9**3, rel=1e-12)
+    assert float(up) == pytest.approx(float(other.set_weight(0.0, 3)), rel=1e-12)
+    down = other.weight_after(0.0, -3.0 * volt, 50 * usecond, 3)
+    assert float(down) == pytest.approx(low - low * 0.7**3, rel=1e-12)
+    steeper = math.sinh(3.5 / 0.4) / math.sinh(3.0 / 0.4)
+    more = other.weight_after(0.0, -3.5 * volt, 50 * usecond)
+    assert float(more) == pytest.approx(low - low * 0.7**steeper, rel=1e-12)
+
+
+@pytest.mark.parametrize("slope", [0.15, 0.002, 40.0])  # V_ref / V_step from 0.1 to 2000
+def test_programming_voltage_inverts_one_pulse(slope: float) -> None:
+    device = replace(DEVICE, set_slope_voltage=slope * volt, reset_slope_voltage=slope * volt)
+    weight = np.array([0.0, 0.3, -1.0, 4.0, 2.0, 2.0, 0.7])
+    target = np.array([0.001, 4.7, 4.0, -1.1, 2.5, 1.5, 0.7])
+    pulse = device.programming_voltage(weight, target, 300 * usecond)
+    assert np.sign(pulse / volt).tolist() == [1, 1, 1, -1, 1, -1, 0]
+    # V of some volts is rounded to 1e-15, which 1 / slope multiplies
+    after = device.weight_after(weight, pulse, 300 * usecond)
+    np.testing.assert_allclose(after, target, rtol=0, atol=1e-11)
+
+
+def test_a_short_term_pulse_disturbs_w_slightly_and_half_of_one_hardly() -> None:
+    pulse = 3.5 * volt, 100 * usecond
+    moved = float(DEVICE.weight_after(0.0, *pulse))
+    assert 0.005 < moved / float(DEVICE.pulse_delta(*pulse)) < 0.01
+    assert 0 < float(DEVICE.weight_after(0.0, 2 * volt, 500 * usecond, 1000)) < 0.001
+
+
 def test_values_outside_the_device_are_refused() -> None:
     with pytest.raises(ValueError, match=r"bias_voltage must lie in \[0\. V, 0\.6 V\], got 0\.7 V"):
         DEVICE.decay(0.7 * volt)
@@ -146,6 +213,21 @@ def test_values_outside_the_device_are_refused() -> None:
         DEVICE.set_weight(DEVICE.weight_max + 0.1, 1)
     with pytest.raises(ValueError, match=r"n_pulses must not be negative, got -1"):
         DEVICE.set_weight(0.0, -1)
+    pulse = 4 * volt, 500 * usecond
+    with pytest.raises(ValueError, match=r"weight must lie in .* got -2"):
+        DEVICE.weight_after([0, -2], *pulse)
+    with pytest.raises(ValueError, match=r"n_pulses must not be negative, got -1"):
+        DEVICE.weight_after(0.0, *pulse, -1)
+    with pytest.raises(ValueError, match=r"width must not be negative"):
+        DEVICE.weight_after(0.0, 4 * volt, -1 * usecond)
+    with pytest.raises(ValueError, match=r"voltage must be finite, got nan V"):
+        DEVICE.weight_after(0.0, math.nan * volt, 1 * usecond)
+    with pytest.raises(ValueError, match=r"width must be positive"):
+        DEVICE.programming_voltage(0.0, 1.0, 0 * usecond)
+    with pytest.raises(ValueError, match=r"target must lie in .* got 7"):
+        DEVICE.programming_voltage(0.0, 7.0, 1 * usecond)
+    with pytest.raises(ValueError, match=r"target must lie within \(.*\), whose ends no pulse"):
+        DEVICE.programming_voltage(0.0, DEVICE.weight_min, 1 * usecond)
 
 
 def test_wrong_units_are_refused() -> None:
@@ -171,7 +253,7 @@ SOURCE = (
     'source = "Fig. 4f: power at S = W + F = 0 under bias_voltage_max; sets the offset conductance"'
 )
 REFUSED = {
-    "missing field 'bias_power'": (
+    "missing field 'bias_power' (with a line based_on = \"srtio3.toml\" a file has": (
         f'[bias_power]\nvalue = 4.3\nunit = "nW"\nprovenance = "digest"\n{SOURCE}',
         "",
     ),
@@ -187,7 +269,11 @@ REFUSED = {
     "contradicts the decay law": ("value = 0.92", "value = 0.95"),
     "conductance_min must be below conductance_max": ("value = 60.0", "value = 0.05"),
     "pulse_voltage_min must be below pulse_voltage": ("value = 2.0", "value = 5.0"),
-    "set_fraction must lie in": ("value = 0.02", "value = 1.5"),
+    "set_fraction must lie in (0, 1), got 1.0": ("value = 0.02", "value = 1.0"),
+    "reset_fraction must lie in (0, 1), got 1.5": (
+        "[reset_fraction]\nvalue = 0.02",
+        "[reset_fraction]\nvalue = 1.5",
+    ),
 }
 
 
