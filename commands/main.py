@@ -24,6 +24,7 @@ COMMANDS = {
     "pong": Command("commands.pong", "play Pong on the Brian2 network and print its energy"),
     "watch": Command("commands.watch", "watch a game live, with a hand on the voltage"),
     "report": Command("commands.report", "where the joules of a game go, against GPUs", "analysis"),
+    "program": Command("commands.program", "write an agent's W into an array by pulses"),
     "ablation": Command("commands.ablation", "score without each of the agent's parts"),
     "robustness": Command("commands.robustness", "score on devices that are not ideal"),
     "train": Command("bridge.training.train", "train an agent", "train"),
