@@ -161,6 +161,10 @@ def program(
     )
     written = write(array, target, how.method, progress)
     fixed = {k: v for k, v in nonidealities.to_json().items() if k not in _SINCE}
+    facts = _facts(array, written, how.method)
+    if nonidealities.t_inference > 0 * second:
+        drifted = deviations.weight(array.weight) - target
+        facts["error_rms_after_drift"] = float(np.sqrt(np.mean(drifted**2)))
     about = {
         "format": _FORMAT,
         **fingerprints(checkpoint, device),
@@ -168,11 +172,8 @@ def program(
         "mstpn": __version__,
         "programming": asdict(how),
         "nonidealities": fixed if fixed.keys() - {"seed"} else {},
-        "facts": _facts(array, written, how.method),
+        "facts": facts,
     }
-    if nonidealities.t_inference > 0 * second:
-        drifted = deviations.weight(array.weight) - target
-        about["facts"]["error_rms_after_drift"] = float(np.sqrt(np.mean(drifted**2)))
     return ProgrammedArray(
         _inside(array.weight.T, device),
         np.ascontiguousarray(written.given_up.T),

@@ -234,6 +234,7 @@ class Keeper:
 
 def said_of_game(agent: BrianAgent, options: argparse.Namespace) -> dict[str, Any]:
     """What a ledger says of the game that an agent plays, beside its frames."""
+    array = vars(options).get("array")
     return {
         "parameters": held_parameters(agent.network),
         "step_duration": STEP_DURATION,
@@ -241,6 +242,7 @@ def said_of_game(agent: BrianAgent, options: argparse.Namespace) -> dict[str, An
             "seed": str(options.seed),
             "checkpoint": options.checkpoint.name,
             "bias_lines": agent.network.parameters.bias_lines,
+            **({} if array is None else {"array": array.name}),
         },
     }
 

@@ -107,7 +107,7 @@ def draw_programming(games: Sequence[ProgrammedGame], title: str) -> Figure:
     _draw(seconds, arms, ticks, "time_s")
     score.set(ylim=(-22, 22), yticks=(-21, -10, 0, 10, 21), ylabel="score")
     error.set(ylabel="rms error of W", yscale="log")
-    energy.set(ylabel="energy of programming (mJ)\nhalf-selected (-), selected ($\\cdots$)")
+    energy.set(ylabel="energy of programming (mJ)\nsolid: half-selected, dotted: selected")
     energy.set(yscale="log")
     seconds.set(ylabel="time of programming (s)", ylim=(0, None))
     for axes in (energy, seconds):

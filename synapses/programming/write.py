@@ -144,12 +144,13 @@ class _Sweeps:
     """Pulses of an array, counted by what would have to wait for itself."""
 
     def __init__(self, array: PulsedArray, progress: Callable[[float], Any]) -> None:
-        self.array, self.progress, self.counts = array, progress, [0, 0, 0]
+        self.array, self.progress = array, progress
+        self.counts = [0, 0, 0]
 
     def pulse(self, voltage: Quantity, todo: NDArray[np.bool_]) -> None:
         self.array.pulse(np.where(todo, voltage / volt, 0) * volt)
-        pulsed = (1, np.count_nonzero(todo.any(1)), np.count_nonzero(todo))
-        self.counts = [a + int(b) for a, b in zip(self.counts, pulsed, strict=True)]
+        pulsed = (1, int(np.count_nonzero(todo.any(1))), int(np.count_nonzero(todo)))
+        self.counts = [a + b for a, b in zip(self.counts, pulsed, strict=True)]
         self.progress(1 - float(todo.mean()))
 
 

@@ -67,9 +67,13 @@ def test_a_file_holds_what_was_reached_and_says_how(
     unlike = Nonidealities(corrupt_devices_prob=0.01, seed=5).draw(target.T.shape, device)
     stuck = unlike.weight_scale.T == 0
     assert stuck.sum() > 10
-    assert not (array.given_up & ~stuck).any()
-    # reads are noisy by 0.002, so that what lies at the edge is told either way
-    assert np.abs(array.weight - target)[~stuck].max() < 0.05 + 5 * 0.002 + 0.005
+    # reads are noisy by 0.002, so that what lies at the edge is told either way; a tenth of the
+    # tolerance is F that is not waited for
+    noise = 5 * 0.002
+    size = np.abs(array.weight - target)
+    assert size[array.given_up].min() > 0.9 * 0.05 - noise
+    assert size[~array.given_up].max() < 1.1 * 0.05 + noise
+    assert size[~stuck].max() < 1.1 * 0.05 + noise
     np.testing.assert_array_equal(array.weight[stuck], np.float32(unlike.weight_shift.T[stuck]))
     said = json.loads(array_file.with_suffix(".json").read_text())
     facts = said["facts"]
@@ -115,7 +119,7 @@ def test_every_damage_to_a_file_is_one_line(
 ) -> None:
     content, path = array_file.read_bytes(), tmp_path / "a.safetensors"
     whole = load_array(array_file, checkpoint, device)
-    refused = 0
+    said = []
     for seed in range(150):
         rng = random.Random(seed)
         damage = fuzz.hostile_safetensors if seed % 2 else fuzz.damaged_bytes
@@ -123,13 +127,13 @@ def test_every_damage_to_a_file_is_one_line(
         try:
             found = load_array(path, checkpoint, device)
         except ArrayError as error:
-            assert len(str(error).splitlines()) == 1
-            assert len(str(error)) < 600
-            refused += 1
+            said.append(str(error))
             continue
         np.testing.assert_array_equal(found.weight, whole.weight)
         np.testing.assert_array_equal(found.given_up, whole.given_up)
-    assert refused > 100
+    assert len(said) > 100
+    assert max(len(text.splitlines()) for text in said) == 1
+    assert max(map(len, said)) < 600
 
 
 def test_saved_arrays_come_back(
@@ -160,9 +164,16 @@ def test_a_game_on_an_array_is_its_twins(
 
 def pretended(cell: Any, _options: Any = None) -> ProgrammedGame:
     method, tolerance, seed = cell
-    took = (0, 0, 0.0, 0.0, 0.0) if method == DECREED else (2, 900, 1e-4, 0.1 + tolerance, 60.0)
+    pulsed = method != DECREED
     return ProgrammedGame(
-        *(method, tolerance, seed, float(seed % 21), tolerance / 2, *took), 4e-4, "0" * 12
+        *(method, tolerance, seed, float(seed % 21), tolerance / 2),
+        given_up=2 * pulsed,
+        pulses=900 * pulsed,
+        pulse_j=1e-4 * pulsed,
+        half_selected_j=(0.1 + tolerance) * pulsed,
+        time_s=60.0 * pulsed,
+        game_j=4e-4,
+        inputs="0" * 12,
     )
 
 
@@ -216,9 +227,9 @@ def test_lines_are_the_means() -> None:
     figure = draw_programming(games, "title")
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     verified = lines["write and verify, F waited for"]
-    assert list(verified.get_xdata()) == [0, 1]
-    assert list(verified.get_ydata()) == [7, 7]
-    assert list(lines["W set by decree"].get_ydata()) == [7, 7]
+    assert np.asarray(verified.get_xdata()).tolist() == [0, 1]
+    assert np.asarray(verified.get_ydata()).tolist() == [7, 7]
+    assert np.asarray(lines["W set by decree"].get_ydata()).tolist() == [7, 7]
     energy = figure.axes[2].lines[0].get_ydata()
     np.testing.assert_allclose(np.asarray(energy), [120, 200])
     with pytest.raises(ValueError, match="no game on an array with a tolerance"):

@@ -68,7 +68,7 @@ def test_an_array_is_the_loop_over_its_pulses(access: str) -> None:
         for sign in (1, -1):
             if sign * v[r, c] <= 0:
                 continue
-            line = np.max(sign * v[r]) / 2 if access == "rows" else abs(v[r, c]) / 2
+            line = float(np.max(sign * v[r])) / 2 if access == "rows" else abs(v[r, c]) / 2
             for other in set(range(6)) - {r}:
                 lines[other, c] = after(lines[other, c], v[r, c] - sign * line)
                 half += 1
@@ -79,7 +79,7 @@ def test_an_array_is_the_loop_over_its_pulses(access: str) -> None:
             lines[r, c] = after(lines[r, c], v[r, c])
         if access == "rows" and c == 4:
             for sign in (1, -1):
-                line = np.max(sign * v[r]) / 2
+                line = float(np.max(sign * v[r])) / 2
                 for other in range(5):
                     if line > 0 and sign * v[r, other] <= 0:
                         lines[r, other] = after(lines[r, other], sign * line)
@@ -87,7 +87,9 @@ def test_an_array_is_the_loop_over_its_pulses(access: str) -> None:
     # a half pulse moves W by 1e-7 of its way; in which order is a product of two such shares
     np.testing.assert_allclose(array.weight, lines, rtol=0, atol=1e-8)
     assert array.half_selected == half
-    moved = array.weight - np.vectorize(lambda w, x: after(w, x) if x else w)(weight, v)
+    moved = array.weight - np.vectorize(lambda w, x: after(float(w), float(x)) if x else w)(
+        weight, v
+    )
     np.testing.assert_allclose(array.disturbed, moved, rtol=0, atol=1e-8)
     assert np.abs(array.disturbed).max() > 1e-8
     rows = sum((s * v > 0).any(1).sum() for s in (1, -1))
