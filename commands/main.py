@@ -24,6 +24,7 @@ COMMANDS = {
     "pong": Command("play Pong on the Brian2 network and print its energy"),
     "watch": Command("watch a game live, with a hand on the voltage"),
     "report": Command("where the joules of a game go, against GPUs", "analysis"),
+    "program": Command("write an agent's W into an array by pulses"),
     "ablation": Command("score without each of the agent's parts"),
     "robustness": Command("score on devices that are not ideal"),
     "train": Command("train an agent", "train"),

@@ -40,6 +40,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--device", type=Path, metavar="FILE", help="device file, the package's own if absent"
     )
     parser.add_argument(
+        "--array",
+        type=Path,
+        metavar="FILE",
+        help="W as mstpn program brought an array to it, and its devices",
+    )
+    parser.add_argument(
         "--bias",
         choices=("trained", "worst-case"),
         default="trained",
@@ -126,6 +132,7 @@ def _work(options: argparse.Namespace) -> None:
     print(scores.table(records, setup.checkpoint, setup.device, options.bias))
     if options.json is not None:
         asked = {"checkpoint": options.checkpoint.name, "held_volt": options.hold}
+        asked["array"] = None if options.array is None else options.array.name
         asked |= {name: getattr(options, name) for name in ("bias", "sticky", "flicker")}
         content = scores.summary(records, setup.checkpoint, setup.device) | asked
         content["nonidealities"] = setup.spread.to_json()

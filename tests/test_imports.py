@@ -18,6 +18,7 @@ ROOMS = {
     "synapses.support": set(),
     "synapses": {"synapses.support"},
     "synapses.bench": {"synapses", "synapses.support"},
+    "synapses.programming": {"synapses", "synapses.support"},
     "network.twin": {"network"},
     "network.retrieval": {"network", "network.twin"},
     "network.working_memory": {"network"},

@@ -9,7 +9,7 @@ from mstpn.analysis.device.headings import units
 from mstpn.analysis.device.least_squares import CONFIDENCE, Fit
 from mstpn.analysis.device.measurements import shown
 from mstpn.analysis.device.verdict import Verdict
-from mstpn.synapses.device_file import read_fields
+from mstpn.synapses.device_file import read_device_file
 
 __all__ = ["device_toml", "numbers", "quality", "summary", "verdict"]
 
@@ -30,7 +30,7 @@ def device_toml(fit: DeviceFit, name: str) -> str:
         "# What each of them means: synapses/srtio3.toml.\n"
         f"{doubts}\nname = {_text(name)}\n"
     ]
-    for field, entry in read_fields(fit.base).items():
+    for field, entry in read_device_file(fit.base).items():
         if field == "name":
             continue
         if field in fit.found:

@@ -20,6 +20,7 @@ from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.conversion import held_parameters
 from mstpn.bridge.play import Frame, Game, GameRecord
 from mstpn.bridge.pong import Pong
+from mstpn.bridge.programming import load_array
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
@@ -52,11 +53,16 @@ class Setup(NamedTuple):
         """As a command line asks for it."""
         device = Memristor.from_file(options.device or DEFAULT_DEVICE)
         checkpoint = load_checkpoint(options.checkpoint)
+        spread = Nonidealities.parse(options.nonideal)
+        if options.array is not None:
+            array = load_array(options.array, checkpoint, device)
+            checkpoint = array.put_on(checkpoint)
+            spread = array.nonidealities(options.nonideal)
         if options.ideal_updates:
             checkpoint = ablated("ideal updates", checkpoint, device, 0)
         if options.hold is not None:
             checkpoint = held_at(checkpoint, device, options.hold * volt)
-        return cls(device, checkpoint, Nonidealities.parse(options.nonideal))
+        return cls(device, checkpoint, spread)
 
 
 class Player:
@@ -228,6 +234,7 @@ class Keeper:
 
 def game_attributes(agent: BrianAgent, options: argparse.Namespace) -> dict[str, Any]:
     """What a ledger says of the game that an agent plays, beside its frames."""
+    array = vars(options).get("array")
     return {
         "parameters": held_parameters(agent.network),
         "step_duration": STEP_DURATION,
@@ -235,6 +242,7 @@ def game_attributes(agent: BrianAgent, options: argparse.Namespace) -> dict[str,
             "seed": str(options.seed),
             "checkpoint": options.checkpoint.name,
             "bias_lines": agent.network.parameters.bias_lines,
+            **({} if array is None else {"array": array.name}),
         },
     }
 
