@@ -14,10 +14,10 @@ from mstpn.analysis.energy.left_out import left_out
 from mstpn.analysis.energy.policies import POLICIES
 from mstpn.analysis.energy.recording import Recording
 from mstpn.analysis.energy.uncertainty import draw, monte_carlo, varied
-from mstpn.analysis.gpu.baselines import Baseline, baselines, paper_game
+from mstpn.analysis.gpu.baselines import MEASURED, Baseline, baselines, paper_game
 from mstpn.analysis.gpu.break_even import break_even, curves
 from mstpn.analysis.gpu.paper_game import paper_protocol
-from mstpn.analysis.gpu.ratios import ratios
+from mstpn.analysis.gpu.ratios import interval, ratios
 from mstpn.network.twin.agent import FrontEnd
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.sourced import Constant
@@ -90,6 +90,43 @@ def test_the_interval_is_that_of_the_samples(recording: Recording, device: Memri
     # 5 of 200 lie below the 2.5 % quantile, and 5 above the 97.5 % one
     assert of_samples[4] <= found.low <= of_samples[5]
     assert of_samples[-6] <= found.high <= of_samples[-5]
+
+
+@pytest.mark.parametrize("decay", [0.08, 0.0801, 0.3, 0.92])
+@pytest.mark.parametrize("n_samples", [1, 2, 25, 300])
+def test_every_ratio_lies_within_its_own_interval(
+    decay: float, n_samples: int, recording: Recording, device: Memristor
+) -> None:
+    """At the ends of Lambda the device as it is is the best or worst case of its ranges."""
+    held = recording.replace(decay=np.full((M, N), decay))
+    samples = monte_carlo(held, device, n_samples, seed=n_samples)
+    registry = baselines(MEASURED["h100"])
+    steps = [*(step.value for step in paper_game().steps), 3 * second]
+    rows = [
+        row
+        for step in steps
+        for parts in ([], left_out())
+        for row in ratios(held, samples, registry, step, parts).values()
+    ]
+    assert len(rows) == len(steps) * 2 * len(registry) * len(POLICIES)
+    for row in rows:
+        assert row.low <= row.value <= row.high
+
+
+@pytest.mark.parametrize("quantile", [-0.1, 0.0, 0.01, 0.2, 0.5, 0.98, 0.999, 1.0, 1.1])
+@pytest.mark.parametrize("n_samples", [1, 3, 40, 1000])
+def test_an_interval_holds_95_of_100_draws_and_the_device(quantile: float, n_samples: int) -> None:
+    draws = np.sort(np.random.default_rng(n_samples).lognormal(size=n_samples))
+    device = np.quantile(draws, min(max(quantile, 0), 1)) + (quantile - 0.5) * (abs(quantile) > 1)
+    device = draws[0] / 2 if quantile < 0 else device
+    low, high = interval(np.concatenate([[device], draws]))
+    assert low <= device <= high
+    inside = np.count_nonzero((draws >= low) & (draws <= high))
+    # a quantile lies between two draws; each end may leave out one more
+    assert 0.95 * n_samples - 2 <= inside
+    if n_samples == 1000 and 0.03 < quantile < 0.97:
+        assert inside == 950
+        assert np.count_nonzero(draws < low) == 25
 
 
 def test_a_system_ratio_adds_what_both_sides_need(recording: Recording, device: Memristor) -> None:
@@ -196,7 +233,7 @@ def test_curves_follow_the_device_and_the_step(recording: Recording, device: Mem
 
 def test_break_even_of_the_papers_game_in_closed_form(device: Memristor) -> None:
     game = paper_game()
-    protocol = paper_protocol(game, device, game.steps[1].value).recording
+    protocol = paper_protocol(game, device, game.steps[-1].value).recording
     n_steps = protocol.n_frames
     assert n_steps == 730
     step = float(protocol.duration / second) / n_steps
