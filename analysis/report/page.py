@@ -30,7 +30,7 @@ from mstpn.analysis.gpu.baselines import (
 )
 from mstpn.analysis.gpu.break_even import Curve, curves
 from mstpn.analysis.gpu.ratios import Ratio, break_even_figure, interval, ratio_figure, ratios
-from mstpn.analysis.report import figures, tables
+from mstpn.analysis.report import figures, notes, tables
 from mstpn.analysis.report.markup import Html, cell, fold, legend, marked, note
 from mstpn.analysis.report.picture import Bar, picture
 from mstpn.analysis.report.tables import bias_terms
@@ -47,19 +47,6 @@ _SHOWN = ("worst case", "trained")
 """Bias policies that are compared on the page; all are in `Report.numbers`."""
 _MEASURED_DRAWN = "measured_fp16_fused_best_size"
 """One more, if a GPU was measured."""
-
-_CAPTIONS = {
-    "4c_trace": "4c. Total weight S at the start of every frame.",
-    "4d_zoom": "4d. Some seconds of it: F decays between the pulses, whose updates are below.",
-    "4e_pulse_energy": "4e. Energy of a pulse against its update.",
-    "4f_bias_power": "4f. Power under bias against total weight.",
-    "4g_energy_over_time": "4g. Energy so far, memristors by term at trained voltages and GPUs.",
-    "4h_histograms": "4h. Energy per synapse over the game, by term.",
-    "4i_per_synapse": "4i. Energy of each synapse over the game.",
-    "ratios": "Ratio to every baseline, as the paper counts; lines: 95 % of the Monte Carlo.",
-    "ratios_of_systems": "The same with what the paper leaves out.",
-    "break_even": "Energy per synapse and step; a baseline is beaten where a curve is below it.",
-}
 
 
 @dataclass(frozen=True)
@@ -165,11 +152,12 @@ class Report:
         spent = [millijoule(self._spent(policy)) for policy in _SHOWN]
         return (
             f"The paper's A100 spends {number(self.main_ratio())} x what the memristors spend.\n"
-            f"Held fixed: {self._updates()}; pulses and bias; {self._policy('worst case')}: "
-            f"{spent[0]}. At {self._policy('trained')}: {spent[1]}.\n\n"
+            f"Held fixed: {self._updates()};\n"
+            f"pulses and bias counted; {self._policy('worst case')}: {spent[0]}. "
+            f"At {self._policy('trained')}: {spent[1]}.\n\n"
             f"{tables.columns(rows)}\n"
-            f"from {self._span()} a step, which the paper does not say; in brackets 95 % over the "
-            "device constants that are assumed"
+            f"from {self._span()} a step, which the paper does not say; "
+            "[95 % over the device constants that are assumed]"
         )
 
     def html(self, checked: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
@@ -259,7 +247,7 @@ class Report:
         folds = [
             fold(
                 "How long is a step?",
-                note(_CLOCK),
+                note(notes.CLOCK),
                 tables.step_table(recording, self.game, steps),
             ),
             fold(
@@ -268,10 +256,12 @@ class Report:
                 note(self._beside_the_paper()),
                 note(tables.negative_conductance(self.ledger.frames_below_zero.values)),
             ),
-            fold("Against every GPU, as the paper counts", note(_RATIO), *self._ratio_tables()),
+            fold(
+                "Against every GPU, as the paper counts", note(notes.RATIO), *self._ratio_tables()
+            ),
             fold(
                 "Beside neuromorphic processors",
-                note(_OPERATION),
+                note(notes.OPERATION),
                 tables.operation_table(
                     recording, device, {p: self._per_update(p) for p in _SHOWN}, self.processors
                 ),
@@ -282,7 +272,7 @@ class Report:
                 fold(
                     "With what the paper leaves out",
                     tables.left_out_table(recording, self.parts, self.samples),
-                    note(_SYSTEMS),
+                    note(notes.SYSTEMS),
                     *self._ratio_tables(system=True),
                 )
             )
@@ -291,7 +281,7 @@ class Report:
             *folds,
             fold(
                 "Where memristors and GPUs spend the same",
-                note(f"All else as in this game, at {reading(step)} a step. {_EVEN}"),
+                note(f"All else as in this game, at {reading(step)} a step. {notes.EVEN}"),
                 *tables.break_even_tables(self.curves, self.registry, step, device),
             ),
             fold(
@@ -318,9 +308,9 @@ class Report:
         traced = ", ".join(f"{i} \N{RIGHTWARDS ARROW} {j}" for i, j in pairs)
         drawn = [
             Html(
-                f'<figure class="drawn"><div><img alt="{cell(_CAPTIONS[name])}" '
+                f'<figure class="drawn"><div><img alt="{cell(notes.CAPTIONS[name])}" '
                 f'src="data:image/png;base64,{b64encode(content).decode()}"></div>'
-                f"<figcaption>{cell(_CAPTIONS[name])}</figcaption></figure>"
+                f"<figcaption>{cell(notes.CAPTIONS[name])}</figcaption></figure>"
             )
             for name, content in pictures.items()
         ]
@@ -372,34 +362,6 @@ class Report:
 
 def _seconds(step: Quantity) -> str:
     return f"{float(step / second):.9g}"
-
-
-_CLOCK = (
-    "A GPU's energy grows with steps and a bias energy with seconds, so a ratio of the two needs "
-    "the seconds of a step. The paper does not say them, and no reading fits all that is known of "
-    "its game, so all are carried through. Energies that the paper gives for a whole game are "
-    "divided by the steps that a reading gives it. The voltages stay: "
-    "\N{GREEK CAPITAL LETTER LAMDA} belongs to a step, however long it is."
-)
-_RATIO = (
-    "GPU energy over the memristors' pulses and bias for the same updates; below it the interval "
-    "that holds 95 % of the devices whose assumed constants were drawn anew (their ranges are at "
-    "the end). Where the device is nearly the best case of its ranges, as one that needs no "
-    "voltage for its smallest \N{GREEK CAPITAL LETTER LAMDA} is, the interval ends at it. GPU "
-    "figures are not varied."
-)
-_OPERATION = (
-    "A memristor is charged for every synapse in every step, whether it has an input or not: it "
-    "holds the short-term weight, lets it decay and learns. The operation of a processor is one "
-    "synapse that passes on one event; decay, learning and idle power are not in it, or extra."
-)
-_SYSTEMS = (
-    "Ratios of systems: all of this counts for the memristors, and what a GPU's agent needs too "
-    "counts, at the same cost, for both."
-)
-_EVEN = (
-    "Always, never: the memristors spend less, or more, throughout the range of the figure below."
-)
 
 
 def make_report(

@@ -1,6 +1,7 @@
 """Tables of the report; numbers carry marks of where they come from."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -212,7 +213,7 @@ def paper_check_text(
         (what, value, f"{source} ({provenance})")
         for what, value, provenance, source in _checked(found, game, device, baselines)
     ]
-    return columns(rows) + "\n" + _circular(found, game)
+    return columns(rows) + "\n\n" + fill(_circular(found, game), 100)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
