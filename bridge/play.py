@@ -67,6 +67,8 @@ class GameRecord:
         Brian2 step alone.
     energy : dict of str to Quantity, joule
         `pulse`, `bias`, `read`.
+    worst_case_bias : Quantity, joule
+        Bias energy with the device's largest voltage charged on every synapse.
     saturation : dict of str to float
         Shares as in `mstpn.network.saturation.Saturation.shares`.
     step_time : dict of str to float
@@ -83,6 +85,7 @@ class GameRecord:
     wall_time: Quantity
     step_time_median: Quantity
     energy: dict[str, Quantity]
+    worst_case_bias: Quantity
     saturation: dict[str, float]
     step_time: dict[str, float]
     twin_action_agreement: float | None
@@ -96,8 +99,10 @@ class GameRecord:
             "wall_time_s": float(self.wall_time),
             "step_ms_median": 1e3 * float(self.step_time_median),
             "energy_j": {term: float(value / joule) for term, value in self.energy.items()},
+            "worst_case_bias_j": float(self.worst_case_bias / joule),
         }
-        for name in ("score", "game_time", "wall_time", "step_time_median", "energy"):
+        quantities = ("game_time", "wall_time", "step_time_median", "energy", "worst_case_bias")
+        for name in ("score", *quantities):
             del content[name]
         if self.twin_action_agreement is None:
             del content["twin_action_agreement"], content["twin_max_abs_difference"]
@@ -115,6 +120,7 @@ class GameRecord:
             wall_time=content["wall_time_s"] * second,
             step_time_median=content["step_ms_median"] / 1e3 * second,
             energy={term: value * joule for term, value in content["energy_j"].items()},
+            worst_case_bias=content["worst_case_bias_j"] * joule,
             saturation=dict(content["saturation"]),
             step_time=dict(content["step_time"]),
             twin_action_agreement=content.get("twin_action_agreement"),
@@ -188,7 +194,7 @@ class Game:
         worst_case_bias : bool
             Charge every bias at the device's largest voltage.
         """
-        twin = self.twin is not None
+        twin, worst = self.twin is not None, self.agent.network.energy(worst_case=True)
         return GameRecord(
             seed=self.seed,
             score=self.score,
@@ -197,7 +203,8 @@ class Game:
             game_time=self.pong.frames / FRAME_RATE_HZ * second,
             wall_time=(time.perf_counter() - self._started) * second,
             step_time_median=float(np.median(self.agent.step_seconds)) * second,
-            energy=self.agent.network.energy(worst_case=worst_case_bias),
+            energy=worst if worst_case_bias else self.agent.network.energy(),
+            worst_case_bias=worst["bias"],
             saturation=self._saturation.shares(),
             step_time=self._step_time.summary(),
             twin_action_agreement=float(self._equal / self.decisions) if twin else None,

@@ -25,7 +25,7 @@ from mstpn.synapses.support.state import StateError
 
 __all__ = ["Saved", "fingerprints", "load_play", "save_play"]
 
-_FORMAT = 2
+_FORMAT = 3
 _HEADER = "header"
 _LARGEST_BYTES = 2**30
 

@@ -21,8 +21,9 @@ from brian2 import prefs
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from mstpn.analysis.energy.energies import TERMS
+from mstpn.analysis.energy.energies import TERMS, energies
 from mstpn.analysis.energy.ledger import load_recording
+from mstpn.analysis.energy.policies import worst_case
 from mstpn.analysis.energy.recording import RecordingError
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
@@ -106,6 +107,10 @@ def check_ledger(path: Path, game: dict[str, Any], d: oracles.Device) -> None:
         # sums of 169,984 numbers in another order
         assert found[..., k].sum() == pytest.approx(game["energy_j"][term], rel=1e-12)
         assert frames[k] == pytest.approx(game["energy_j"][term], rel=1e-12)
+    held = worst_case(recording, Memristor.from_file())
+    worst = energies(held.recording, Memristor.from_file(), held.bias_voltage)["bias"]
+    # F that faded is summed event by event there, and in one pass here
+    assert float(worst) == pytest.approx(game["worst_case_bias_j"], rel=1e-9)
 
 
 def test_same_seed_same_game_twice(device: Memristor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brian2.units import Quantity, joule
+from brian2.units import Quantity, joule, second
 
 from mstpn.synapses.support.sourced import DataError, Sourced, read_table, sourced
 
-__all__ = ["BASELINES", "Baseline", "PaperGame", "baselines", "paper_game"]
+__all__ = [
+    "BASELINES",
+    "MAIN",
+    "Baseline",
+    "PaperGame",
+    "baselines",
+    "main_ratio",
+    "paper_game",
+    "reading",
+]
 
 BASELINES = Path(__file__).with_name("gpu_baselines.toml")
+MAIN = "a100_fp16_best_size"
+"""The baseline of the main ratio, which is the paper's own."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class PaperGame:
     synapses, duration, pulse_energy : Sourced
         Number; second; joule of all pulses.
     steps : tuple of Sourced
-        The readings of the network step, which the paper does not give.
+        The readings of the network step, which the paper does not give, the shortest first.
     """
 
     synapses: Sourced
@@ -82,9 +93,37 @@ class Baseline:
 def paper_game() -> PaperGame:
     """The game of the paper, from `gpu_baselines.toml`."""
     table = read_table(BASELINES)["paper_game"]
-    read = {name: sourced(f"paper_game.{name}", entry) for name, entry in table.items()}
-    steps = (read.pop("step_fast"), read.pop("step_slow"))
-    return PaperGame(**read, steps=steps)
+    steps = {f"step.{name}": entry for name, entry in table.pop("step").items()}
+    read = {name: sourced(f"paper_game.{name}", entry) for name, entry in (table | steps).items()}
+    readings = [read.pop(name) for name in steps]
+    return PaperGame(**read, steps=tuple(sorted(readings, key=lambda step: float(step.value))))
+
+
+def reading(step: Quantity) -> str:
+    """A step as the fraction of a second that it is, or in seconds."""
+    rate = float(second / step)
+    if rate > 1.5 and abs(rate - round(rate)) < 1e-6 * rate:
+        return f"1/{round(rate)} s"
+    return f"{float(step / second):.3g} s"
+
+
+def main_ratio(synapse_steps: float, spent: Quantity, step_duration: Quantity) -> float:
+    """The ratio that stands for all: the paper's A100 over the memristors, as the paper counts.
+
+    Held fixed are the updates of a synapse, what is counted (pulses and bias) and the voltage
+    (the device's largest on every synapse). Both energies then grow with the duration of the
+    game, so that the ratio hardly depends on the step.
+
+    Parameters
+    ----------
+    synapse_steps : float
+        Updates of a synapse.
+    spent : Quantity, joule
+        By the memristors: pulses, and bias at the largest voltage.
+    step_duration : Quantity, second
+        At which the game was played.
+    """
+    return float(baselines()[MAIN].energy(synapse_steps, step_duration) / spent)
 
 
 def baselines(measured: Path | None = None) -> dict[str, Baseline]:

@@ -13,20 +13,21 @@ from brian2.units import Quantity, joule, second
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
+from numpy.typing import NDArray
 
 from mstpn.analysis.energy.energies import marks
 from mstpn.analysis.energy.left_out import Part
 from mstpn.analysis.energy.recording import Recording
 from mstpn.analysis.energy.uncertainty import Samples
-from mstpn.analysis.gpu.baselines import Baseline
+from mstpn.analysis.gpu.baselines import Baseline, reading
 from mstpn.analysis.gpu.break_even import Curve
 from mstpn.analysis.pictures.style import styled
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["Ratio", "break_even_figure", "ratio_figure", "ratios"]
+__all__ = ["Ratio", "break_even_figure", "interval", "ratio_figure", "ratios"]
 
-INTERVAL = (0.025, 0.975)
-"""Quantiles of the Monte Carlo that are shown."""
+COVERAGE = 0.95
+"""Share of the Monte Carlo that an interval holds."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,38 @@ class Ratio:
     value : float
         For the device as it is.
     low, high : float
-        95 % interval over the constants that are assumed.
+        95 % interval over the constants that are assumed; see `interval`.
     """
 
     value: float
     low: float
     high: float
+
+
+def interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
+    """Interval that holds 95 % of the devices drawn, and the device as it is.
+
+    It leaves out as many draws below as above; where the device lies beyond it, as one that is
+    the best case of its ranges does, the interval ends there and leaves out draws at the other
+    end alone.
+
+    Parameters
+    ----------
+    drawn : ndarray, (S + 1,)
+        The device as it is in front.
+    """
+    value, draws = drawn[0], drawn[1:]
+    if not len(draws):
+        return float(value), float(value)
+    outside = 1 - COVERAGE
+    low, high = np.quantile(draws, (outside / 2, 1 - outside / 2))
+    if value > high:
+        beyond = float(np.mean(draws > value))
+        low, high = np.quantile(draws, max(outside - beyond, 0.0)), value
+    elif value < low:
+        beyond = float(np.mean(draws < value))
+        low, high = value, np.quantile(draws, min(1 - outside + beyond, 1.0))
+    return float(low), float(high)
 
 
 def ratios(
@@ -79,8 +106,7 @@ def ratios(
         for policy in samples.bias_power:
             spent = samples.energy(policy, step, read=bool(parts)) + every
             ratio = np.asarray(gpu / spent)
-            low, high = np.quantile(ratio[1:], INTERVAL) if len(ratio) > 1 else ratio[[0, 0]]
-            found[name, policy] = Ratio(float(ratio[0]), float(low), float(high))
+            found[name, policy] = Ratio(float(ratio[0]), *interval(ratio))
     return found
 
 
@@ -100,7 +126,7 @@ def _with_mark(baseline: Baseline) -> str:
 def ratio_figure(
     by_step: Mapping[float, Mapping[tuple[str, str], Ratio]], baselines: Mapping[str, Baseline]
 ) -> Figure:
-    """Ratio against every baseline, one panel a reading of the step.
+    """Ratio to every baseline, one panel a reading of the step.
 
     Parameters
     ----------
@@ -122,15 +148,16 @@ def ratio_figure(
             axes.hlines(y, *ends, color=colour, linewidth=1)
             axes.plot(values, y, marker, color=colour, markersize=4, label=policy)
         axes.axvline(1, color="black", linewidth=0.8)
-        axes.set(xscale="log", xlabel="GPU energy / memristor energy")
-        axes.set_title(f"one step per 1/{round(1 / step)} s (assumed)", fontsize=9)
+        axes.set(xscale="log")
+        axes.set_title(f"{reading(step * second)} a step (assumed)", fontsize=9)
     panels[0].set_yticks(range(len(names)), marked)
     panels[0].invert_yaxis()
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
         handles,
         labels,
-        title="bias voltages; lines: 95 % over the device constants that are assumed",
+        title="GPU energy / memristor energy, by bias voltages; lines: 95 % over the device "
+        "constants that are assumed",
         ncols=3,
         loc="outside lower center",
     )
@@ -174,7 +201,7 @@ def break_even_figure(
         }
     figure.legend(list(shown.values()), list(shown), ncols=2, loc="outside lower center")
     figure.suptitle(
-        f"grey: this game; one step per 1/{round(float(second / step))} s (assumed); "
+        f"grey: this game; {reading(step)} a step (assumed); "
         f"memristor curves: {marks(device, ('pulse', 'bias'))}",
         fontsize=9,
     )

@@ -6,13 +6,14 @@ Each function takes a ledger (see `mstpn.analysis.energy.ledger`) and returns a 
 import matplotlib
 import numpy as np
 import xarray as xr
-from brian2.units import Quantity, joule, nsiemens, second, watt
+from brian2.units import Quantity, joule, nsiemens, watt
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from mstpn.analysis.energy.energies import marks
 from mstpn.analysis.energy.ledger import frame_times
-from mstpn.analysis.gpu.baselines import Baseline
+from mstpn.analysis.gpu.baselines import Baseline, reading
 from mstpn.analysis.pictures.style import COLOUR, GREY, LIGHT, styled
 from mstpn.synapses.memristor import Memristor
 
@@ -185,7 +186,7 @@ def energy_over_time(
         axes.plot(ends, 1e3 * spent, color="black", linestyle=dashes, label=label)
     axes.set(xlabel="game time (s)", ylabel="energy so far (mJ)", yscale="log")
     axes.set_ylim(bottom=1e-6)
-    axes.set_title(f"one step per 1/{round(float(second / step))} s (assumed)", loc="left")
+    axes.set_title(f"{reading(step)} a step (assumed)", loc="left")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
@@ -213,7 +214,8 @@ def per_synapse(ledger: xr.Dataset, _device: Memristor) -> Figure:
     """Fig. 4i: energy of each synapse over the game, all terms."""
     figure, axes = _axes(7.2, 3.0)
     spent = 1e9 * ledger.synapse_energy.sum("term").values.T
-    image = axes.imshow(spent, aspect="auto", cmap="cividis")
+    least = max(spent[spent > 0].min(initial=spent.max()), 1e-4 * spent.max())
+    image = axes.imshow(spent, aspect="auto", cmap="cividis", norm=LogNorm(least, spent.max()))
     axes.set(xlabel="presynaptic unit", ylabel="postsynaptic unit")
     axes.spines[:].set_visible(False)
     figure.colorbar(image, label="energy of the game,\npulses + bias + reads (nJ)")

@@ -1,111 +1,115 @@
-"""One page on a game's energy: tables in which every number says where it comes from."""
+"""Tables of the report; numbers carry marks of where they come from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
-from brian2.units import Quantity, joule, mjoule, second
-from matplotlib.ticker import EngFormatter
+from brian2.units import Quantity, joule, mjoule, pjoule, second, volt
 
-from mstpn.analysis.energy.energies import assumed_constants, energies, provenance
+from mstpn.analysis.energy.energies import energies, marks
 from mstpn.analysis.energy.integration import Sums
 from mstpn.analysis.energy.left_out import Part
-from mstpn.analysis.energy.policies import POLICIES, Held
+from mstpn.analysis.energy.neuromorphic import Processor
+from mstpn.analysis.energy.policies import Held
 from mstpn.analysis.energy.recording import Recording
 from mstpn.analysis.energy.uncertainty import Samples
-from mstpn.analysis.gpu.baselines import Baseline, PaperGame
+from mstpn.analysis.gpu.baselines import Baseline, PaperGame, reading
 from mstpn.analysis.gpu.break_even import Curve, break_even
 from mstpn.analysis.gpu.paper_game import paper_protocol
 from mstpn.analysis.gpu.ratios import Ratio
+from mstpn.analysis.report.markup import Html, labelled, marked, note, table
+from mstpn.analysis.report.wording import energy, millijoule, number, prefixed, span
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.sourced import Sourced
 
 __all__ = [
-    "break_even_table",
+    "bias_terms",
+    "break_even_tables",
+    "columns",
     "constant_tables",
     "energy_table",
     "left_out_table",
+    "negative_conductance",
+    "operation_table",
     "paper_check",
+    "paper_check_table",
     "paper_check_text",
+    "policy_name",
     "ratio_table",
-    "table",
+    "ratio_text",
+    "step_table",
 ]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *([c.replace("|", "\\|") for c in r] for r in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def policy_name(policy: str, device: Memristor) -> str:
+    """A bias policy in words."""
+    return {
+        "worst case": f"{device.bias_voltage_max / volt:g} V on every synapse",
+        "trained": "the agent's voltages",
+        "cheapest": "as low as the game allows",
+    }.get(policy, policy)
 
 
-def number(value: float) -> str:
-    """A number in four digits, or whole if it is large."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def bias_terms(policy: str) -> tuple[str, str]:
+    """Terms of `TERM_CONSTANTS` that the paper's count rests on under a policy."""
+    return "pulse", "worst-case bias" if policy == "worst case" else "bias"
 
 
-def span(low: float, high: float) -> str:
-    """Two numbers, or one if they read the same."""
-    return " to ".join(dict.fromkeys((number(low), number(high))))
+def _marks(device: Memristor, *terms: str) -> list[str]:
+    return marks(device, terms).split(", ")
 
 
-def millijoule(energy: Quantity) -> str:
-    """An energy in four digits."""
-    return f"{number(float(energy / mjoule))} mJ"
+def _at(step: Quantity) -> str:
+    return f"at {reading(step)}".replace(" s", "\N{NO-BREAK SPACE}s")
 
 
-def reading(step: Quantity) -> str:
-    """A step duration as the fraction of a second that it is."""
-    return f"1/{round(float(second / step))} s"
+def step_table(recording: Recording, game: PaperGame, steps: Sequence[Sourced]) -> Html:
+    """What every reading of the step makes of the paper's game and of this one."""
+    rows = [
+        [
+            labelled(marked(reading(step.value), [step.provenance]), step.source),
+            f"{round(float(game.n_steps(step.value))):,}",
+            f"{number(float(recording.n_frames * step.value / second))} s",
+        ]
+        for step in steps
+    ]
+    duration = f"the paper's {float(game.duration.value / second):.3g} s"
+    return table(("a step", f"steps in {duration}", "this game"), rows)
 
 
 def energy_table(
-    game: Held,
-    sums: Sums,
-    policy: str,
-    device: Memristor,
-    steps: Sequence[Sourced],
-    extra: Sequence[Quantity],
-) -> list[list[str]]:
-    """Rows of one bias policy: joules by term under each reading of the step.
+    held: Mapping[str, Held], sums: Mapping[str, Sums], device: Memristor, steps: Sequence[Quantity]
+) -> Html:
+    """Joules by term, bias policy and reading of the step.
 
     Parameters
     ----------
-    game : Held
-    sums : Sums
-        Of the same game; no step changes them.
-    policy : str
+    held, sums : mapping of str to Held, Sums
+        By policy; no step changes the sums.
     device : Memristor
-    steps : sequence of Sourced, second
-    extra : sequence of Quantity, second
-        Further steps, such as the one the game was played at.
+    steps : sequence of Quantity, second
     """
-    rows = []
-    for step, mark in [*((s.value, s.provenance) for s in steps), *((s, "given") for s in extra)]:
-        recording = game.recording.replace(step_duration=step)
-        spent = energies(recording, device, game.bias_voltage, sums)
-        rows.append(
-            [
-                policy,
-                f"{reading(step)} ({mark})",
-                f"{float(recording.duration / second):.1f} s",
-                *(millijoule(spent[term]) for term in ("pulse", "bias", "read")),
-                millijoule(spent["pulse"] + spent["bias"]),
-                provenance(device, _terms(policy)),
-            ]
-        )
-    return rows
-
-
-ENERGY_HEADER = (
-    "bias",
-    "time per decision",
-    "game",
-    "pulses",
-    "bias energy",
-    "reads",
-    "pulses + bias, as the paper counts",
-    "rests on",
-)
+    spent = {
+        policy: [
+            energies(
+                game.recording.replace(step_duration=step), device, game.bias_voltage, sums[policy]
+            )
+            for step in steps
+        ]
+        for policy, game in held.items()
+    }
+    first = next(iter(spent.values()))
+    rows = [
+        [marked(name, _marks(device, term)), *(energy(found[term]) for found in first)]
+        for name, term in (("pulses", "pulse"), ("reads", "read"))
+    ]
+    for name, terms in (("bias", ("bias",)), ("pulses + bias", ("pulse", "bias"))):
+        for policy, by_step in spent.items():
+            of_device = bias_terms(policy)[-len(terms) :]
+            label = marked(f"{name}, {policy_name(policy, device)}", _marks(device, *of_device))
+            rows.append([label, *(energy(sum(found[t] for t in terms)) for found in by_step)])
+    return table(("", *(_at(step) for step in steps)), rows)
 
 
 def paper_check(
@@ -144,143 +148,243 @@ def paper_check(
     return main | {"readings": readings}
 
 
+def _checked(
+    found: Mapping[str, Any],
+    game: PaperGame,
+    device: Memristor,
+    baselines: Mapping[str, Baseline],
+) -> list[tuple[str, str, str, str]]:
+    """Rows of the paper's arithmetic: quantity, value, provenance, from what."""
+    best, own = (baselines[f"a100_fp16_{size}_size"] for size in ("best", "own"))
+    bias = (
+        f"{device.bias_power} a synapse, {float(game.synapses.value):,.0f} synapses, "
+        f"{game.duration.value}"
+    )
+    names = device.provenance("bias_power"), game.pulse_energy.provenance
+    ratios = [
+        (f"A100 at {which} size / memristors", number(found[f"ratio_{size}_size"]), b)
+        for which, size, b in (("its best", "best", best), ("the network's", "own", own))
+    ]
+    return [
+        (
+            f"bias, {policy_name('worst case', device)}, W + F = 0",
+            f"{number(found['bias_mj'])} mJ",
+            names[0],
+            bias,
+        ),
+        ("pulses", f"{number(found['pulse_mj'])} mJ", names[1], "spread over synapses and steps"),
+        ("memristors", f"{number(found['memristor_mj'])} mJ", names[0], "both"),
+        *((what, value, b.provenance, millijoule(b.game_energy)) for what, value, b in ratios),
+    ]
+
+
+def _circular(found: Mapping[str, Any], game: PaperGame) -> str:
+    steps = ", ".join(f"{r['steps']:,}" for r in found["readings"])
+    return (
+        f"The {game.duration.value} are themselves {game.duration.provenance} from the paper's "
+        f"bias energy ({game.duration.source}), so the first line shows that the ledger integrates "
+        "right, not that the paper's figure is. No line rests on the step, which is assumed: "
+        f"{steps} steps give the same."
+    )
+
+
+def paper_check_table(
+    found: Mapping[str, Any],
+    game: PaperGame,
+    device: Memristor,
+    baselines: Mapping[str, Baseline],
+) -> Html:
+    """The paper's arithmetic for the page."""
+    rows = [
+        [labelled(what, source), marked(value, [provenance])]
+        for what, value, provenance, source in _checked(found, game, device, baselines)
+    ]
+    return Html(table(("", "value"), rows) + note(_circular(found, game)))
+
+
 def paper_check_text(
     found: Mapping[str, Any],
     game: PaperGame,
     device: Memristor,
     baselines: Mapping[str, Baseline],
 ) -> str:
-    """The paper's arithmetic for a person."""
-    given = device.constants.get("bias_power")
-    best, own = (baselines[f"a100_fp16_{size}_size"] for size in ("best", "own"))
+    """The paper's arithmetic for a terminal."""
     rows = [
-        [
-            "bias, largest voltage on all, S = 0",
-            f"{found['bias_mj']:.2f} mJ",
-            f"{device.bias_power} per synapse ({given.provenance if given else 'unstated'}), "
-            f"{float(game.synapses.value):,.0f} synapses ({game.synapses.provenance}), "
-            f"{game.duration.value} ({game.duration.provenance}: {game.duration.source})",
-        ],
-        [
-            "pulses",
-            f"{found['pulse_mj']:.2f} mJ",
-            f"{game.pulse_energy.provenance}: spread evenly over synapses and steps",
-        ],
-        ["memristors", f"{found['memristor_mj']:.2f} mJ", "sum of both"],
-        [
-            "A100 at its best size / memristors",
-            f"{found['ratio_best_size']:.1f}",
-            f"{millijoule(best.game_energy)} ({best.provenance})",
-        ],
-        [
-            "A100 at the network's size / memristors",
-            f"{found['ratio_own_size']:.1f}",
-            f"{millijoule(own.game_energy)} ({own.provenance})",
-        ],
+        (what, value, f"{source} ({provenance})")
+        for what, value, provenance, source in _checked(found, game, device, baselines)
     ]
-    note = (
-        "The duration is itself derived from the paper's bias energy, so the bias line shows "
-        "that the ledger integrates right, not that the paper's figure is. No number here rests "
-        "on the step, which is assumed: both readings ("
-        + ", ".join(f"{r['steps']:,} steps" for r in found["readings"])
-        + ") give the same."
+    return columns(rows) + "\n\n" + fill(_circular(found, game), 100)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Lines of text whose columns begin one below the other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(f"{text:{width}s}" for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )
-    return table(("quantity", "value", "from"), rows) + "\n\n" + note
 
 
 def ratio_table(
-    found: Mapping[tuple[str, str], Ratio],
+    found: Sequence[Mapping[tuple[str, str], Ratio]],
+    steps: Sequence[Quantity],
     baselines: Mapping[str, Baseline],
+    policy: str,
+) -> Html:
+    """Ratios of one bias policy, a row a baseline, a column a reading of the step."""
+    rows = [
+        [
+            marked(baseline.label, [baseline.provenance]),
+            *(_ratio_cell(ratios[name, policy]) for ratios in found),
+        ]
+        for name, baseline in baselines.items()
+    ]
+    return table(("GPU / memristors", *(_at(step) for step in steps)), rows)
+
+
+def _ratio_cell(ratio: Ratio) -> Html:
+    if ratio.low == ratio.high:
+        return Html(number(ratio.value))
+    ends = f"{number(ratio.low)}\N{EN DASH}{number(ratio.high)}"
+    return labelled(number(ratio.value), ends)
+
+
+def ratio_text(ratios: Iterable[Ratio]) -> str:
+    """Ratios under all readings of the step, and what all their intervals span."""
+    found = list(ratios)
+    low, high = min(r.low for r in found), max(r.high for r in found)
+    return f"{span([r.value for r in found])} [{number(low)}, {number(high)}]"
+
+
+def operation_table(
+    recording: Recording,
     device: Memristor,
-) -> str:
-    """Ratios with their intervals, one row a baseline."""
+    spent: Mapping[str, Sequence[float]],
+    processors: Sequence[Processor],
+) -> Html:
+    """Energy of a plastic synapse and step beside that of published synaptic operations.
+
+    Parameters
+    ----------
+    recording : Recording
+    device : Memristor
+    spent : mapping of str to sequence of float, joule
+        Per synapse and step under every reading of the step, by policy.
+    processors : sequence of Processor
+    """
+    active = int(recording.event_count.sum()) / (recording.n_frames * len(recording.weight))
+
     rows = []
-    for name, baseline in baselines.items():
-        cells = []
-        for policy in POLICIES:
-            r = found[name, policy]
-            cells.append(
-                f"{number(r.value)} [{number(r.low)}, {number(r.high)}] "
-                f"({rests_on(policy, device)})"
+    for policy, values in spent.items():
+        label = f"memristor, {policy_name(policy, device)}"
+        counts = "a synapse and step, active or not: F held, decaying and learning; no read"
+        rows.append(
+            [
+                labelled(label, counts),
+                marked(
+                    span([1e12 * value for value in values]), _marks(device, *bias_terms(policy))
+                ),
+            ]
+        )
+        if active:
+            each = [1e12 * value / active for value in values]
+            counts = f"the same for each of the {100 * active:.3g} % of synapses with an input"
+            rows.append(
+                [
+                    labelled(f"{label}, an active synapse", counts),
+                    marked(span(each), _marks(device, *bias_terms(policy))),
+                ]
             )
-        rows.append([f"{baseline.label} ({baseline.provenance})", *cells])
-    return table(("GPU baseline", *(f"{p} bias" for p in POLICIES)), rows)
-
-
-def assumed(policy: str, device: Memristor) -> list[str]:
-    """What a ratio rests on that is assumed: the step, and device constants."""
-    return ["step", *assumed_constants(device, _terms(policy))]
-
-
-def rests_on(policy: str, device: Memristor) -> str:
-    """The same, the constants counted."""
-    n_constants = len(assumed(policy, device)) - 1
-    return f"assumed: step, {n_constants} constants" if n_constants else "assumed: step"
-
-
-def _terms(policy: str) -> tuple[str, str]:
-    return "pulse", "worst-case bias" if policy == "worst case" else "bias"
-
-
-def left_out_table(recording: Recording, parts: Sequence[Part], samples: Samples) -> str:
-    """Energy of every part that the paper leaves out."""
-    rows = [["reads of the synapses", "no", millijoule(samples.read[0]), "device file", ""]]
     rows += [
         [
-            part.label,
-            "yes" if part.shared else "no",
-            millijoule(part.energy(recording)),
-            part.cost.provenance,
-            f"{float(part.cost.value / joule) * 1e12:g} pJ x {part.times:,} per {part.per}: "
-            f"{part.cost.source}",
+            labelled(p.label, f"{p.counts}. {p.operation.source}"),
+            marked(f"{float(p.operation.value / pjoule):g}", [p.operation.provenance]),
         ]
-        for part in parts
+        for p in processors
     ]
-    return table(("part", "GPU needs it too", "energy of the game", "provenance", "source"), rows)
+    return table(("", "pJ"), rows)
 
 
-def break_even_table(
-    curves: Mapping[str, Curve], baselines: Mapping[str, Baseline], step: Quantity
-) -> str:
+def left_out_table(recording: Recording, parts: Sequence[Part], samples: Samples) -> Html:
+    """Energy of every part that the paper leaves out."""
+    rows: list[list[str]] = [
+        ["reads of the synapses", marked(energy(samples.read[0]), ["assumed"]), "no"]
+    ]
+    for part in parts:
+        each = f"{float(part.cost.value / pjoule):g} pJ x {part.times:,} per {part.per}"
+        spent = marked(energy(part.energy(recording)), [part.cost.provenance])
+        label = labelled(part.label, f"{each}: {part.cost.source}")
+        rows.append([label, spent, "yes" if part.shared else "no"])
+    return table(("part", "this game", "a GPU needs it too"), rows)
+
+
+def break_even_tables(
+    curves: Mapping[str, Curve],
+    baselines: Mapping[str, Baseline],
+    step: Quantity,
+    device: Memristor,
+) -> list[Html]:
     """Where memristor and GPU spend the same, or which of them spends less throughout."""
-    columns = [(curve, policy) for curve in curves.values() for policy in curve.energy]
-    rows = []
-    for baseline in baselines.values():
-        cells = []
-        for curve, policy in columns:
+    tables = []
+    for curve in curves.values():
+        rows, shown = [], [policy for policy in curve.energy if policy != "cheapest"]
+        for baseline in baselines.values():
             level = float(baseline.energy(1, step) / joule)
-            at = break_even(curve, policy, level)
-            if at is None:
-                cells.append("memristors" if curve.energy[policy][0] < level else "GPU")
-            else:
-                unit = "" if curve.unit == "1" else curve.unit
-                cells.append(EngFormatter(unit)(float(f"{at:.3g}")))
-        rows.append([f"{baseline.label} ({baseline.provenance})", *cells])
-    header = [f"{curve.label}, {policy}" for curve, policy in columns]
-    return table(("GPU baseline", *header), rows)
+            at = [_even(curve, policy, level) for policy in shown]
+            rows.append([marked(baseline.label, [baseline.provenance]), *at])
+        header = (policy_name(policy, device) for policy in shown)
+        tables += [Html(f"<h3>{curve.label}</h3>"), table(("", *header), rows)]
+    return tables
+
+
+def _even(curve: Curve, policy: str, level: float) -> str:
+    at = break_even(curve, policy, level)
+    if at is None:
+        return "always" if curve.energy[policy][0] < level else "never"
+    return number(at) if curve.unit == "1" else prefixed(at, curve.unit)
 
 
 def constant_tables(
     device: Memristor,
     baselines: Mapping[str, Baseline],
     ranges: Mapping[str, Mapping[str, Any]],
-) -> str:
+) -> list[Html]:
     """Every constant with provenance, source and the range it was varied over."""
     rows = []
     for name, constant in device.constants.items():
         entry = ranges.get(name)
-        varied = "" if entry is None else f"{_range(entry)}: {entry['reason']}"
-        value = str(getattr(device, name))
-        rows.append([f"`{name}`", value, constant.provenance, constant.source, varied])
-    device_table = table(("device constant", "value", "provenance", "source", "varied"), rows)
-    rows = [[b.label, b.provenance, b.source] for b in baselines.values()]
-    return device_table + "\n\n" + table(("GPU baseline", "provenance", "source"), rows)
+        varied = "" if entry is None else f". Varied {_range(entry)}: {entry['reason']}"
+        label = labelled(Html(f"<code>{name}</code>"), f"{constant.source}{varied}")
+        rows.append([label, marked(_value(getattr(device, name)), [constant.provenance])])
+    per_update = [
+        [
+            labelled(b.label, b.source),
+            marked(_of_baseline(b), [b.provenance]),
+        ]
+        for b in baselines.values()
+    ]
+    return [
+        table(("device constant", "value"), rows),
+        table(("GPU baseline", "of a game, or a synapse and step"), per_update),
+    ]
+
+
+def _value(constant: Quantity | float) -> str:
+    if not isinstance(constant, Quantity):
+        return f"{constant:.3g}"
+    amount, unit = constant.in_best_unit(precision=8).split(maxsplit=1)
+    return f"{float(amount):.3g} {unit}"
+
+
+def _of_baseline(baseline: Baseline) -> str:
+    of_game = baseline.game_energy
+    return energy(baseline.update_energy if of_game is None else of_game)
 
 
 def _range(entry: Mapping[str, Any]) -> str:
     if "factor" in entry:
         return f"by a factor of {entry['factor']:g} either way, log-uniform"
-    return f"{entry['low']:g} to {entry['high']:g}, uniform"
+    return f"from {entry['low']:g} to {entry['high']:g}, uniform"
 
 
 def negative_conductance(frames_below_zero: Any) -> str:

@@ -1,6 +1,7 @@
 """The energy of one game, counted, compared and drawn; and the arithmetic of the paper."""
 
 import argparse
+from io import BytesIO
 
 from brian2.units import second
 from tqdm import tqdm
@@ -18,7 +19,7 @@ from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.brian_target import compiled
-from mstpn.synapses.support.files import atomic_write, replacing, write_json
+from mstpn.synapses.support.files import atomic_write, write_json
 
 
 def play(options: argparse.Namespace, device: Memristor) -> Recording:
@@ -63,14 +64,17 @@ def write_report(options: argparse.Namespace, device: Memristor) -> None:
             with_left_out=options.include_what_paper_leaves_out,
             progress=bar.update,
         )
-    page = report.markdown(tables.paper_check(report.game, device, registry))
+    pictures = {}
     for name, figure in tqdm(report.figures().items(), desc="drawing", disable=None):
-        with replacing(options.out / f"{name}.png") as partial:
-            figure.savefig(partial)
-    atomic_write(options.out / "report.md", page.encode())
+        content = BytesIO()
+        figure.savefig(content, format="png")
+        pictures[name] = content.getvalue()
+        atomic_write(options.out / f"{name}.png", pictures[name])
+    checked = tables.paper_check(report.game, device, registry)
+    atomic_write(options.out / "report.html", report.html(checked, pictures).encode())
     if options.json is not None:
         write_json(options.json, report.numbers())
-    print(f"{options.out / 'report.md'} and its figures beside it")
+    print(f"{report.text()}\n{options.out / 'report.html'}, figures beside it")
 
 
 def run(options: argparse.Namespace) -> None:

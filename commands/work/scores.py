@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from brian2.units import Quantity, mjoule, msecond, second, volt
+from brian2.units import mjoule, msecond, second, volt
 
-from mstpn.analysis.gpu.baselines import baselines, paper_game
+from mstpn.analysis.gpu.baselines import MAIN, baselines, main_ratio
 from mstpn.bridge.conversion import line_voltages
 from mstpn.bridge.play import GameRecord
 from mstpn.network.frames import STEP_DURATION
@@ -20,7 +20,6 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, 
     """What the games were, for a person."""
     config = checkpoint.config
     n_synapses = checkpoint.tensors["layer.weight"].size
-    steps = sum(r.decisions for r in records)
     lines = [
         f"Pong on a Brian2 network: {config.n_hidden} units, {n_synapses:,} memristive synapses",
         "",
@@ -35,7 +34,6 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, 
             f"  {1e3 * r.step_time_median / second:9.2f}"
             f"  {terms[0]:11.4f}  {terms[1]:9.3f}  {terms[2]:10.6f}  {sum(terms):10.3f}"
         )
-    spent = sum((sum(r.energy.values(), 0 * mjoule) for r in records), 0 * mjoule)
     charged = {
         "trained": "each synapse's own voltage",
         "worst-case": "the device's largest voltage on every synapse, which is not held: F decays "
@@ -47,7 +45,7 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, 
         f"bias charged at {charged}",
         lines_line(checkpoint, device),
         time_line(records, device),
-        *gpu_lines(n_synapses * steps, spent),
+        *gpu_lines(records, n_synapses, device),
         saturation_line(records),
     ]
     if all(r.twin_action_agreement is not None for r in records):
@@ -97,21 +95,17 @@ def saturation_line(records: list[GameRecord]) -> str:
     )
 
 
-def gpu_lines(synapse_steps: int, spent: Quantity) -> list[str]:
-    """The paper's A100 for the same number of synapse-steps, under each assumed step rate."""
-    baseline, game = baselines()["a100_fp16_best_size"], paper_game()
-    lines = [
-        f"the paper's A100 (fp16, its 96x baseline; {baseline.provenance}) "
-        f"for the same {synapse_steps:,} synapse-steps:"
+def gpu_lines(records: list[GameRecord], n_synapses: int, device: Memristor) -> list[str]:
+    """The main ratio, and what is held fixed in it."""
+    synapse_steps = n_synapses * sum(r.decisions for r in records)
+    spent = sum((r.energy["pulse"] + r.worst_case_bias for r in records), 0 * mjoule)
+    ratio = main_ratio(synapse_steps, spent, STEP_DURATION)
+    return [
+        f"as the paper counts, pulses and bias, {device.bias_voltage_max / volt:g} V charged on "
+        f"every synapse: {spent / mjoule:.3g} mJ",
+        f"{baselines()[MAIN].label}: {ratio:.3g} x as much on the same {synapse_steps:,} synapse "
+        "updates; more: mstpn report",
     ]
-    for step in game.steps:
-        energy = baseline.energy(synapse_steps, step.value)
-        lines.append(
-            f"  {energy / mjoule:9.1f} mJ = {float(energy / spent):6.1f} x the memristors, if its "
-            f"game had {float(game.n_steps(step.value)):,.0f} steps "
-            f"(one per 1/{float(second / step.value):.0f} s; {step.provenance})"
-        )
-    return lines
 
 
 def summary(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor) -> dict[str, Any]:

@@ -39,7 +39,8 @@ from mstpn.analysis.device import bench_figures
 from mstpn.analysis.device.bench_extraction import decay_over, fit_sigmoid
 from mstpn.synapses import st_hebb
 from mstpn.synapses.bench import protocols as bench
-from mstpn.synapses.bench.specimen import DELTA_F_STD, Specimen
+from mstpn.synapses.bench.assumed import DELTA_F_STD
+from mstpn.synapses.bench.specimen import Specimen
 from mstpn.synapses.bench.voltage_driven import VOLTAGE_DRIVEN
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.brian_target import use_target

@@ -1,26 +1,28 @@
 """Ratios, their uncertainty, break-even and what the paper leaves out, by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 import torch
-from brian2.units import joule, second, volt
+from brian2.units import joule, pjoule, second, volt
 from scipy import stats
 
+from mstpn.analysis.energy import neuromorphic
 from mstpn.analysis.energy.energies import energies
 from mstpn.analysis.energy.left_out import left_out
 from mstpn.analysis.energy.policies import POLICIES
 from mstpn.analysis.energy.recording import Recording
 from mstpn.analysis.energy.uncertainty import draw, monte_carlo, varied
-from mstpn.analysis.gpu.baselines import Baseline, baselines, paper_game
+from mstpn.analysis.gpu.baselines import MEASURED, Baseline, baselines, paper_game
 from mstpn.analysis.gpu.break_even import break_even, curves
 from mstpn.analysis.gpu.paper_game import paper_protocol
-from mstpn.analysis.gpu.ratios import ratios
+from mstpn.analysis.gpu.ratios import interval, ratios
 from mstpn.network.twin.agent import FrontEnd
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.support.sourced import Constant
+from mstpn.synapses.support.sourced import Constant, DataError
 
 M, N, T = 20, 4, 50
 STEP = 1 / 15 * second
@@ -92,6 +94,45 @@ def test_the_interval_is_that_of_the_samples(recording: Recording, device: Memri
     assert of_samples[-6] <= found.high <= of_samples[-5]
 
 
+@pytest.mark.parametrize("decay", [0.08, 0.0801, 0.3, 0.92])
+@pytest.mark.parametrize("n_samples", [1, 2, 25, 100])
+def test_every_ratio_lies_within_its_own_interval(
+    decay: float, n_samples: int, recording: Recording, device: Memristor
+) -> None:
+    """At the ends of Lambda the device as it is is the best or worst case of its ranges."""
+    held = recording.replace(decay=np.full((M, N), decay))
+    samples = monte_carlo(held, device, n_samples, seed=n_samples)
+    registry = baselines(MEASURED["h100"])
+    steps = [*(step.value for step in paper_game().steps), 3 * second]
+    rows = [
+        row
+        for step in steps
+        for parts in ([], left_out())
+        for row in ratios(held, samples, registry, step, parts).values()
+    ]
+    assert len(rows) == len(steps) * 2 * len(registry) * len(POLICIES)
+    for row in rows:
+        assert row.low <= row.value <= row.high
+
+
+@pytest.mark.parametrize("quantile", [-0.1, 0.0, 0.01, 0.2, 0.5, 0.98, 0.999, 1.0, 1.1])
+@pytest.mark.parametrize("n_samples", [1, 3, 40, 1000])
+def test_an_interval_holds_95_of_100_draws_and_the_device(quantile: float, n_samples: int) -> None:
+    draws = np.sort(np.random.default_rng(n_samples).lognormal(size=n_samples))
+    if quantile in (-0.1, 1.1):  # beyond all draws
+        device = draws[0] / 2 if quantile < 0 else 2 * draws[-1]
+    else:
+        device = np.quantile(draws, quantile)
+    low, high = interval(np.concatenate([[device], draws]))
+    assert low <= device <= high
+    inside = np.count_nonzero((draws >= low) & (draws <= high))
+    # a quantile lies between two draws; each end may leave out one more
+    assert 0.95 * n_samples - 2 <= inside
+    if n_samples == 1000 and 0.03 < quantile < 0.97:
+        assert inside == 950
+        assert np.count_nonzero(draws < low) == 25
+
+
 def test_a_system_ratio_adds_what_both_sides_need(recording: Recording, device: Memristor) -> None:
     parts = left_out()
     samples = monte_carlo(recording, device, 1, seed=0)
@@ -104,6 +145,22 @@ def test_a_system_ratio_adds_what_both_sides_need(recording: Recording, device: 
     memristors = sum(float(energy / joule) for energy in spent.values()) + own + both
     expected = (312e-12 * M * N * T + both) / memristors
     assert found.value == pytest.approx(expected, rel=1e-12)
+
+
+def test_published_synaptic_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tang et al., Frontiers in Neuroscience 17:1187252 (2023), Table 3
+    table = {"Loihi": 23.6, "SpiNNaker 2": 10, "SENECA": 2.8, "TrueNorth": 2.5, "Tianjic": 1.54}
+    found = {p.label: float(p.operation.value / pjoule) for p in neuromorphic.processors()}
+    assert found == pytest.approx(table, rel=1e-12)
+    # the inverse of operations a second and watt
+    assert found["TrueNorth"] == pytest.approx(1e12 / 400e9, rel=5e-3)
+    assert found["Tianjic"] == pytest.approx(1e12 / 649e9, rel=5e-3)
+    assert all("Tang et al. 2023" in p.operation.source for p in neuromorphic.processors())
+    broken = tmp_path / "broken.toml"
+    broken.write_text(neuromorphic.NEUROMORPHIC.read_text("utf-8").replace("counts", "count"))
+    monkeypatch.setattr(neuromorphic, "NEUROMORPHIC", broken)
+    with pytest.raises(DataError, match="loihi has no 'counts'"):
+        neuromorphic.processors()
 
 
 def test_operations_of_the_front_end_are_those_of_its_convolutions() -> None:
@@ -196,7 +253,7 @@ def test_curves_follow_the_device_and_the_step(recording: Recording, device: Mem
 
 def test_break_even_of_the_papers_game_in_closed_form(device: Memristor) -> None:
     game = paper_game()
-    protocol = paper_protocol(game, device, game.steps[1].value).recording
+    protocol = paper_protocol(game, device, game.steps[-1].value).recording
     n_steps = protocol.n_frames
     assert n_steps == 730
     step = float(protocol.duration / second) / n_steps

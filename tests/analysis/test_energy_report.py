@@ -4,22 +4,35 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scripts
-from brian2.units import second
+from brian2.units import joule, pjoule, second
+from browser import BROWSER, DRIVER, Browser
 
 from mstpn.analysis.energy.ledger import ledger, save
+from mstpn.analysis.energy.neuromorphic import processors
 from mstpn.analysis.energy.policies import trained
 from mstpn.analysis.energy.recording import Recording
+from mstpn.analysis.gpu.baselines import MAIN, MEASURED, baselines, paper_game
+from mstpn.analysis.report.markup import MARKS
+from mstpn.analysis.report.wording import energy, number
+from mstpn.bridge.play import GameRecord
+from mstpn.commands import scores
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
 EXAMPLE = scripts.FOLDER / "energy_report.py"
+README = scripts.FOLDER.parent / "README.md"
 FIGURES = {
     *("4c_trace", "4d_zoom", "4e_pulse_energy", "4f_bias_power", "4g_energy_over_time"),
     *("4h_histograms", "4i_per_synapse", "ratios", "break_even"),
@@ -71,9 +84,10 @@ def test_the_papers_arithmetic(tmp_path: Path) -> None:
     }
     for result in (found, *found["readings"]):
         assert {k: result[k] for k in published} == pytest.approx(published, rel=5e-3)
-    assert [r["steps"] for r in found["readings"]] == [2922, 730]
-    for said in ("36.00 mJ", "4.3 nW per synapse (digest)", "derived", "assumed"):
+    assert [r["steps"] for r in found["readings"]] == [2922, 1461, 730]
+    for said in ("36.0 mJ", "4.3 nW a synapse", "(digest)", "derived", "assumed"):
         assert said in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 110
     assert [p.name for p in tmp_path.iterdir()] == ["c.json"]
 
 
@@ -87,75 +101,223 @@ def test_the_papers_arithmetic_follows_the_device_file(
     assert found["bias_mj"] == pytest.approx(2 * 35.6, rel=5e-3)
     assert found["pulse_mj"] == pytest.approx(0.4, rel=1e-9)
     assert found["ratio_best_size"] == pytest.approx(3463.9 / (71.2 + 0.4), rel=5e-3)
-    assert "8.6 nW per synapse" in capsys.readouterr().out
+    assert "8.6 nW a synapse" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
-def report(example: ModuleType, game: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a full report."""
+def made(
+    example: ModuleType, game: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """Folder of a full report, and what was printed."""
     folder = tmp_path_factory.mktemp("report")
-    status = example.main(
-        [
-            *("--load", str(game), "--out", str(folder), "--samples", "20"),
-            *("--json", str(folder / "report.json"), "--include-what-paper-leaves-out"),
-            *("--synapse", "3,2", "--keep-decay", "0.5", "--seconds-per-decision", "0.5"),
-        ]
-    )
+    with redirect_stdout(StringIO()) as printed:
+        status = example.main(
+            [
+                *("--load", str(game), "--out", str(folder), "--samples", "20"),
+                *("--json", str(folder / "report.json"), "--include-what-paper-leaves-out"),
+                *("--synapse", "3,2", "--keep-decay", "0.5", "--seconds-per-decision", "0.5"),
+                *("--measured-gpu", "h100"),
+            ]
+        )
     assert status == 0
-    return folder
+    return folder, printed.getvalue()
 
 
-def test_every_figure_is_written_and_on_the_page(report: Path) -> None:
+@pytest.fixture(scope="module")
+def report(made: tuple[Path, str]) -> Path:
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> str:
+    return (report / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def found(report: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((report / "report.json").read_text())
+    return content
+
+
+class Reader(HTMLParser):
+    """Tags that are open at the end, what they would load, and the rows of the tables."""
+
+    VOID = ("meta", "link", "img")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "srcset")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("th", "td"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "td" in self.open or "th" in self.open:
+            self.tables[-1][-1][-1] += data
+
+
+def test_every_figure_is_written_and_on_the_page(report: Path, page: str) -> None:
     figures = FIGURES | {"ratios_of_systems"}
     assert {p.name for p in report.iterdir()} == {f"{name}.png" for name in figures} | {
-        "report.md",
+        "report.html",
         "report.json",
     }
-    page = (report / "report.md").read_text()
     for name in figures:
-        assert f"]({name}.png)" in page
+        content = (report / f"{name}.png").read_bytes()
+        assert b64encode(content).decode() in page
         picture = plt.imread(report / f"{name}.png")
         assert min(picture.shape[:2]) > 400
         assert np.ptp(picture) > 0.5
 
 
-def test_every_ratio_says_what_it_rests_on(report: Path) -> None:
-    page = (report / "report.md").read_text()
-    cells = re.findall(r"[\d.,]+ \[[\d.,]+, [\d.,]+\][^|\n]*", page.split("## By term")[1])
-    # 11 baselines, 3 policies, 3 time bases, synapses and systems
-    assert len(cells) == 11 * 3 * 3 * 2
-    assert all("(assumed: step, 5 constants)" in c or "8 constants" in c for c in cells)
-    rows = json.loads((report / "report.json").read_text())["ratios"]
-    assert len(rows) == len(cells)
+def test_the_page_is_whole_and_needs_nothing_else(page: str) -> None:
+    read = Reader(page)
+    assert read.open == []
+    assert all(load.startswith("data:") for load in read.loads)
+    assert "<script" not in page
+    assert "url(" not in page
+    assert "@import" not in page
+    for rows in read.tables:
+        assert len({len(row) for row in rows}) == 1
+    titles = re.findall("<summary>(.*?)</summary>", page)
+    assert len(titles) == len(set(titles)) == 9
+    assert page.count('class="legend"') == 1
+    signs = re.findall('<abbr class="([a-z-]+)"', page.split('class="legend"')[1].split("</p>")[0])
+    assert set(re.findall('<abbr class="([a-z-]+)"', page)) <= set(signs)
+
+
+def test_the_first_screen_answers_with_the_main_ratio(page: str, found: dict[str, Any]) -> None:
+    heading = page.split("<h1>")[1].split("</h1>")[0]
+    said = [text.replace("\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}", "") for text in bold(heading)]
+    rows = [r for r in found["ratios"] if r["level"] == "synapse" and r["bias"] == "worst case"]
+    (main,) = [
+        r["ratio"]
+        for r in rows
+        if r["baseline"] == MAIN and r["step_s"] == pytest.approx(found["step_s"])
+    ]
+    assert found["main_ratio"] == pytest.approx(main, rel=1e-12)
+    stream, cached = (
+        [r["ratio"] for r in rows if r["baseline"] == name]
+        for name in ("stream_hbm2_fp16", "resident_l2_fp16")
+    )
+    assert len(stream) == 4
+    spans = [f"{number(min(x))} to {number(max(x))}" for x in (stream, cached)]
+    assert said == [number(main), *spans]
+    before_folds = page.split("<details>")[0]
+    for step in ("1/60 s", "1/30 s", "1/15 s", "1/2 s"):
+        assert step in before_folds
+    for processor in processors():
+        value = f"{float(processor.operation.value / pjoule):g} pJ"
+        assert f">{processor.label}<" in before_folds
+        assert f">{value}<" in before_folds
+
+
+def bold(text: str) -> list[str]:
+    return re.findall("<b>(.*?)</b>", text)
+
+
+def test_every_ratio_lies_within_its_interval_and_is_on_the_page(
+    page: str, found: dict[str, Any]
+) -> None:
+    rows = found["ratios"]
+    registry = baselines(MEASURED["h100"])
+    # 3 policies, 4 time bases, synapses and systems
+    assert len(rows) == len(registry) * 3 * 4 * 2
+    cells = {cell for rows in Reader(page).tables for row in rows for cell in row}
     for row in rows:
+        assert row["low"] <= row["ratio"] <= row["high"]
         assert "step" in row["assumed"]
         assert ("decay_half_voltage" in row["assumed"]) == (row["bias"] != "worst case")
+        if row["bias"] != "cheapest":
+            said = "".join(
+                (number(row["ratio"]), number(row["low"]), "\N{EN DASH}", number(row["high"]))
+            )
+            assert said in cells
 
 
-def test_every_constant_is_on_the_page_with_its_provenance(report: Path, device: Memristor) -> None:
-    page = (report / "report.md").read_text()
-    for name, constant in device.constants.items():
-        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
-        assert f"| {constant.provenance} |" in row
-    tables = [b.splitlines() for b in page.split("\n\n") if b.startswith("| ")]
-    assert len(tables) == 12
-    for lines in tables:
-        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+def test_every_constant_is_on_the_page_with_its_mark(page: str, device: Memristor) -> None:
+    rows = [row for rows in Reader(page).tables for row in rows]
+    sourced = [(name, c.source, c.provenance) for name, c in device.constants.items()]
+    sourced += [(b.label, b.source, b.provenance) for b in baselines().values()]
+    sourced += [
+        (p.label, f"{p.counts}. {p.operation.source}", p.operation.provenance) for p in processors()
+    ]
+    for label, source, mark in sourced:
+        shown = [row for row in rows if row[0].startswith(label) and source in row[0]]
+        assert len(shown) == 1, label
+        assert shown[0][-1].endswith(MARKS[mark][0])
+    for step in paper_game().steps:
+        assert any(step.source in row[0] for row in rows)
 
 
-def test_numbers_agree_with_the_page_and_the_ledger(report: Path) -> None:
-    numbers = json.loads((report / "report.json").read_text())
-    assert numbers["attributes"] == {"seed": "5"}
-    assert numbers["synapses"] == 144
-    assert numbers["decisions"] == 90
-    energy = numbers["energy_j"]
-    assert energy.keys() == {
+def test_numbers_agree_with_the_page_and_the_ledger(page: str, found: dict[str, Any]) -> None:
+    assert found["attributes"] == {"seed": "5"}
+    assert found["synapses"] == 144
+    assert found["decisions"] == 90
+    spent = found["energy_j"]
+    assert spent.keys() == {
         *("worst case", "trained", "cheapest", "cheapest for Lambda 0.5"),
     }
-    page = (report / "report.md").read_text()
-    for spent in energy.values():
-        assert f"| {1e3 * (spent['pulse'] + spent['bias']):.4g} mJ |" in page
-    assert energy["cheapest"]["bias"] <= energy["trained"]["bias"] < energy["worst case"]["bias"]
+    cells = {cell for rows in Reader(page).tables for row in rows for cell in row}
+    for by_term in spent.values():
+        assert energy(by_term["pulse"] + by_term["bias"]) in cells
+    assert spent["cheapest"]["bias"] <= spent["trained"]["bias"] < spent["worst case"]["bias"]
+    for policy, by_step in found["synapse_step_j"].items():
+        each = (spent[policy]["pulse"] + spent[policy]["bias"]) / (144 * 90)
+        assert by_step[f"{1 / 15:.9g}"] == pytest.approx(each, rel=1e-9)
+
+
+def test_what_is_printed_is_short_and_ascii(made: tuple[Path, str], found: dict[str, Any]) -> None:
+    printed = made[1]
+    assert printed.isascii()
+    lines = printed.splitlines()
+    assert len(lines) <= 11
+    assert max(map(len, lines[:-1])) <= 125
+    assert number(found["main_ratio"]) in lines[0]
+
+
+def test_a_game_prints_the_ratio_of_its_report(found: dict[str, Any], device: Memristor) -> None:
+    spent = found["energy_j"]
+    record = GameRecord(
+        *(5, 0.0, 90, 360, 6 * second, 1 * second, 1 * second),
+        energy={term: value * joule for term, value in spent["trained"].items()},
+        worst_case_bias=spent["worst case"]["bias"] * joule,
+        saturation={},
+        step_time={},
+        twin_action_agreement=None,
+        twin_max_abs_difference=None,
+    )
+    held, ratio = scores.gpu_lines([record], 144, device)
+    assert "0.6 V charged on every synapse" in held
+    assert f" {found['main_ratio']:.3g} x as much on the same 12,960 synapse updates" in ratio
+
+
+@pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and its driver")
+def test_the_page_fits_a_narrow_screen(report: Path) -> None:
+    with Browser() as browser:
+        browser.open((report / "report.html").as_uri(), 390, 844)
+        browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+        wide = "return document.documentElement.scrollWidth <= window.innerWidth"
+        assert browser.run(wide)
+        tables = "return [...document.querySelectorAll('.wide')]"
+        assert browser.run(f"{tables}.every(e => e.scrollWidth <= e.clientWidth)")
+        bottom = "return document.querySelector('.bars').getBoundingClientRect().bottom"
+        assert browser.run(bottom) < 1000
+        assert browser.log() == []
 
 
 @pytest.mark.parametrize(
@@ -183,7 +345,10 @@ def test_one_constant_of_the_device_file_moves_its_term(
     if name != "bias_power":  # it moves the reads too
         others = set(before) - {term}
         assert {k: after[k] for k in others} == {k: before[k] for k in others}
-    assert str(value).rstrip("0").rstrip(".") in (out / "report.md").read_text()
+    page = (out / "report.html").read_text(encoding="utf-8")
+    label = name + Memristor.from_file().constants[name].source
+    (row,) = [r for rows in Reader(page).tables for r in rows if r[0].startswith(label)]
+    assert row[1].split()[0] == f"{value:.3g}"
     assert {p.stem for p in out.glob("*.png")} == FIGURES
 
 
@@ -207,9 +372,10 @@ def test_a_game_is_played_and_kept(
         "bias_lines": "block",
     }
     assert numbers["synapses"] == 169_984
+    assert f"**{numbers['main_ratio']:.3g} \N{MULTIPLICATION SIGN}**" in README.read_text("utf-8")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         *(f"{name}.png" for name in FIGURES),
-        *("report.md", "game.nc"),
+        *("report.html", "game.nc"),
     }
 
 

@@ -13,7 +13,7 @@ import torch
 from brian2.units import mjoule, pjoule, second
 
 from mstpn.analysis.gpu import MEASURED
-from mstpn.analysis.gpu.baselines import baselines, paper_game
+from mstpn.analysis.gpu.baselines import baselines, main_ratio, paper_game, reading
 from mstpn.synapses.support.sourced import DataError, sourced
 
 PER_UPDATE_PJ = {
@@ -42,13 +42,13 @@ def test_every_baseline_is_known_here() -> None:
 
 @pytest.mark.parametrize("name", PER_UPDATE_PJ)
 def test_energy_per_update_does_not_depend_on_the_step(name: str) -> None:
-    for step in (1 / 60, 1 / 15):
+    for step in (1 / 60, 1 / 30, 1 / 15):
         found = float(baselines()[name].energy(7, step * second) / pjoule)
         assert found == pytest.approx(7 * PER_UPDATE_PJ[name], rel=1e-12)
 
 
 @pytest.mark.parametrize("name", PER_GAME_MJ)
-@pytest.mark.parametrize("rate", [60, 15])
+@pytest.mark.parametrize("rate", [60, 30, 15])
 def test_energy_of_the_papers_game_is_shared_by_its_steps(name: str, rate: int) -> None:
     updates = 169_984 * 48.7 * rate
     found = float(baselines()[name].energy(updates, 1 / rate * second) / mjoule)
@@ -65,11 +65,33 @@ def test_papers_game() -> None:
     assert float(game.duration.value / second) == pytest.approx(
         35.6e-3 / (169_984 * 4.3e-9), rel=2e-3
     )
-    assert [round(float(game.n_steps(s.value))) for s in game.steps] == [2922, 730]
+    assert [round(float(game.n_steps(s.value))) for s in game.steps] == [2922, 1461, 730]
+    assert [reading(s.value) for s in game.steps] == ["1/60 s", "1/30 s", "1/15 s"]
+    assert all("for it: " in s.source and "against it: " in s.source for s in game.steps)
     assert {s.provenance for s in game.steps} == {"assumed"}
     # 36.0 mJ has three digits: 3463.9 / 36.0 = 96.2, good to 0.15 %
     best = baselines()["a100_fp16_best_size"].game_energy
     assert float(best / (36.0 * mjoule)) == pytest.approx(96, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(1 / 60, "1/60 s"), (0.5, "1/2 s"), (0.07, "0.07 s"), (1, "1 s"), (2.5, "2.5 s")],
+)
+def test_a_step_is_said_as_it_is(seconds: float, said: str) -> None:
+    assert reading(seconds * second) == said
+
+
+def test_the_main_ratio_hardly_depends_on_the_step() -> None:
+    """Bias and the paper's game both last as long as the steps do: only the pulses do not."""
+    found = []
+    for step in paper_game().steps:
+        seconds = 1000 * float(step.value / second)
+        spent = (0.1 + 1e3 * 169_984 * 4.3e-9 * seconds) * mjoule
+        expected = 3463.9 * seconds / 48.7 / float(spent / mjoule)
+        found.append(main_ratio(1000 * 169_984, spent, step.value))
+        assert found[-1] == pytest.approx(expected, rel=1e-12)
+    assert max(found) / min(found) - 1 < 0.1 / (1e6 * 169_984 * 4.3e-9 / 60)
 
 
 def test_every_baseline_says_where_it_is_from() -> None:

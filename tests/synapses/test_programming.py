@@ -27,7 +27,7 @@ def exponent(size: float) -> float:
     return math.log(0.98) * math.sinh(abs(size) / 0.15) / math.sinh(4 / 0.15)
 
 
-def after(weight: float, v: float) -> float:
+def after(weight: Any, v: Any) -> Any:
     end = DRIVEN.high if v > 0 else DRIVEN.low
     return end - (end - weight) * math.exp(exponent(v))
 
