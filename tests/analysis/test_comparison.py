@@ -16,7 +16,8 @@ from mstpn.analysis.energy.left_out import left_out
 from mstpn.analysis.energy.policies import POLICIES
 from mstpn.analysis.energy.recording import Recording
 from mstpn.analysis.energy.uncertainty import draw, monte_carlo, varied
-from mstpn.analysis.gpu.baselines import MEASURED, Baseline, baselines, paper_game
+from mstpn.analysis.gpu import MEASURED
+from mstpn.analysis.gpu.baselines import Baseline, baselines, paper_game
 from mstpn.analysis.gpu.break_even import break_even, curves
 from mstpn.analysis.gpu.paper_game import paper_protocol
 from mstpn.analysis.gpu.ratios import interval, ratios

@@ -24,11 +24,12 @@ from mstpn.analysis.energy.ledger import ledger, save
 from mstpn.analysis.energy.neuromorphic import processors
 from mstpn.analysis.energy.policies import trained
 from mstpn.analysis.energy.recording import Recording
-from mstpn.analysis.gpu.baselines import MAIN, MEASURED, baselines, paper_game
+from mstpn.analysis.gpu import MEASURED
+from mstpn.analysis.gpu.baselines import MAIN, baselines, paper_game
 from mstpn.analysis.report.markup import MARKS
 from mstpn.analysis.report.wording import energy, number
 from mstpn.bridge.play import GameRecord
-from mstpn.commands import scores
+from mstpn.commands.work import scores
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 
 EXAMPLE = scripts.FOLDER / "energy_report.py"
