@@ -29,6 +29,7 @@ __all__ = [
     "BIAS_VOLTAGE",
     "CHARGE",
     "CONDUCTANCE",
+    "CONVERTED",
     "DECAY",
     "DECAY_RATE",
     "ENERGY",
@@ -95,6 +96,9 @@ WINDOW = "F_new = " + put(WITHIN, F="F + pulse")
 CHARGE = "charged = issued*clip(energy, -E_max, E_max)"
 """What is issued is paid for as it is issued, also where F cannot move any more."""
 
+CONVERTED = "clip(step*floor(x/step + 0.5), -bound, bound)"
+"""A number as a converter of this step and range takes or gives it."""
+
 
 def _same(condition: Any) -> Any:
     return condition
@@ -108,14 +112,14 @@ def _torch() -> dict[str, Any]:
     import torch
 
     functions = {"exp": torch.exp, "log": torch.log, "sign": torch.sign, "clip": torch.clamp}
-    return functions | {"int": _same}
+    return functions | {"int": _same, "floor": torch.floor}
 
 
 def _numba() -> dict[str, Any]:
     import numba
 
     compiled = {"int": numba.njit(_same), "clip": numba.njit(_clipped)}
-    return {"exp": math.exp, "log": math.log, "sign": np.sign} | compiled
+    return {"exp": math.exp, "log": math.log, "sign": np.sign, "floor": math.floor} | compiled
 
 
 LIBRARIES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
@@ -126,6 +130,7 @@ LIBRARIES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
             "sign": np.sign,
             "clip": np.clip,
             "int": np.asarray,
+            "floor": np.floor,
         },
         "torch": _torch,
         "numba": _numba,
@@ -173,5 +178,8 @@ def function(law: str, arguments: str, library: str = "numpy") -> Callable[..., 
 
 def digest() -> str:
     """What tells these laws from others."""
-    texts = (ISSUE, WINDOW, CHARGE, DECAY, DECAY_RATE, BIAS_VOLTAGE, OVER, UPDATE, ENERGY)
+    texts = (
+        *(ISSUE, WINDOW, CHARGE, DECAY, DECAY_RATE, BIAS_VOLTAGE, OVER, UPDATE, ENERGY),
+        CONVERTED,
+    )
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
