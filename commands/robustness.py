@@ -2,15 +2,18 @@
 
     mstpn robustness --games 4 --out robustness.csv
     mstpn robustness --levels delta_f_std=0.1,1 --levels slow_fraction=0.5
+    mstpn robustness --nonideal w_noise=0.01 --nonideal out_res=254 --nonideal weight_dtod=0.01
 
 Needs `pip install 'mstpn[analysis]'`. Every game is played on the Brian2 network, on devices
-drawn from the game's seed, with one deviation at a time. Each finished game is a row of
+drawn from the game's seed, with one deviation at a time; or, with --nonideal, with several at once,
+and without each of them in turn. Each finished game is a row of
 the table at once; the same command again plays only what is missing. None of the levels is
 in Weilenmann et al. (2024): all are assumed, chosen from harmless to ruinous.
 """
 
 import argparse
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +22,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from brian2.units import joule, mjoule
 
-from mstpn.analysis.pictures.robustness import IDEAL, RobustnessGame, by_level, draw_robustness
+from mstpn.analysis.pictures.robustness import (
+    ALL,
+    BUT,
+    IDEAL,
+    RobustnessGame,
+    by_level,
+    draw_left_out,
+    draw_robustness,
+)
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.grid import play_missing
@@ -62,6 +73,11 @@ DEVIATIONS = {
     "slow_fraction": Deviation(
         "share of $\\Delta F$ that decays\n10 times as slowly", (0.03, 0.1, 0.3, 1)
     ),
+    "w_noise": Deviation("noise of conductances,\nread to read", (0.003, 0.01, 0.03, 0.1)),
+    "inp_res": Deviation("step of inputs over\ntheir range", (0.004, 0.016, 0.07, 0.17)),
+    "out_res": Deviation("step of outputs over\ntheir range", (0.001, 0.004, 0.016, 0.07)),
+    "ir_drop_rs": Deviation("resistance of lines\nper cell ($\\Omega$)", (0.1, 1, 10, 100)),
+    "half_select": Deviation("share of pulses' voltage\nat other rows", (0.1, 0.2, 0.33, 0.5)),
 }
 
 
@@ -72,11 +88,13 @@ class Cell(NamedTuple):
     level: float
     seed: int
 
-    @property
-    def spread(self) -> Nonidealities:
-        """The devices."""
+    def spread(self, at_once: Sequence[str] = ()) -> Nonidealities:
+        """The devices; of several deviations at once, one may be left out."""
         settings = [f"seed={self.seed}"]
-        if self.nonideality != IDEAL:
+        if self.nonideality == ALL or self.nonideality.startswith(BUT):
+            left_out = self.nonideality.removeprefix(BUT)
+            settings += [text for text in at_once if text.partition("=")[0] != left_out]
+        elif self.nonideality != IDEAL:
             beside = DEVIATIONS[self.nonideality].beside
             settings += [f"{self.nonideality}={self.level}", *beside]
         return Nonidealities.parse(settings)
@@ -97,6 +115,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=V,V,...",
         help=f"only these deviations at these levels, SI units; of {', '.join(DEVIATIONS)}",
     )
+    parser.add_argument(
+        "--nonideal",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="all of these at once, and all but each of them, instead of one at a time",
+    )
     parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
     parser.add_argument("--flicker", type=probability, default=0.0, metavar="P")
     add_checkpoint_option(parser)
@@ -106,7 +131,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("robustness.csv"), metavar="CSV")
     parser.add_argument("--figure", type=Path, metavar="PNG", help="beside the table if absent")
     parser.add_argument("--json", type=Path, metavar="PATH")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.levels and options.nonideal:
+        parser.error("--levels is for one deviation at a time, --nonideal for all at once")
+    return options
 
 
 def levels(text: str) -> tuple[str, tuple[float, ...]]:
@@ -117,7 +145,7 @@ def levels(text: str) -> tuple[str, tuple[float, ...]]:
     try:
         found = tuple(number(value) for value in values.split(","))
         for value in found:
-            Cell(name, value, 0).spread  # noqa: B018 - refuses what is out of range
+            Cell(name, value, 0).spread()  # refuses what is out of range
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if not all(found):
@@ -127,6 +155,11 @@ def levels(text: str) -> tuple[str, tuple[float, ...]]:
 
 def grid(options: argparse.Namespace) -> list[Cell]:
     """All games, one of each level before the second of any: what is there is always balanced."""
+    if options.nonideal:
+        sizes = Nonidealities.parse(options.nonideal).to_json()
+        each = [(f"{BUT}{name}", size) for name, size in sizes.items() if name in DEVIATIONS]
+        pairs = [(IDEAL, 0.0), (ALL, 0.0), *each]
+        return [Cell(*pair, options.seed + k) for k in range(options.games) for pair in pairs]
     wanted = dict(options.levels or ((name, d.levels) for name, d in DEVIATIONS.items()))
     pairs = [(IDEAL, 0.0), *((name, level) for name, found in wanted.items() for level in found)]
     return [Cell(*pair, options.seed + k) for k in range(options.games) for pair in pairs]
@@ -136,6 +169,7 @@ def digest(options: argparse.Namespace) -> str:
     """What tells apart tables of other agents or other device files."""
     numbers = fingerprints(load_checkpoint(options.checkpoint), Memristor.from_file(options.device))
     content = repr((numbers, options.sticky, options.flicker))
+    content += repr(sorted(options.nonideal)) if options.nonideal else ""
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -143,12 +177,22 @@ def play(cell: Cell, options: argparse.Namespace) -> RobustnessGame:
     """Play one game."""
     use_target(options.target)
     device = Memristor.from_file(options.device)
-    agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION, cell.spread)
+    spread = cell.spread(options.nonideal)
+    agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION, spread)
     pong = Pong(sticky=options.sticky, flicker=options.flicker)
     record = play_game(pong, agent, cell.seed)
     pong.close()
-    pulse, bias, read = (float(record.energy[t] / joule) for t in ("pulse", "bias", "read"))
-    return RobustnessGame(*cell, record.score, record.decisions, pulse, bias, read, digest(options))
+    spent = {term: float(energy / joule) for term, energy in record.energy.items()}
+    return RobustnessGame(
+        *cell,
+        score=record.score,
+        decisions=record.decisions,
+        pulse_j=spent["pulse"],
+        bias_j=spent["bias"],
+        read_j=spent["read"],
+        inputs=digest(options),
+        periphery_j=spent.get("periphery", 0.0),
+    )
 
 
 def all_games(options: argparse.Namespace) -> list[RobustnessGame]:
@@ -193,10 +237,11 @@ def summary(games: list[RobustnessGame]) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """The summary for a person."""
     lines = [
-        "nonideality               level  games   mean score  lowest  highest  mJ a game  uJ a step"
+        "nonideality                      level  games   mean score  lowest  highest"
+        "  mJ a game  uJ a step"
     ]
     lines += [
-        f"{r['nonideality']:<22}{r['level']:>9g}{r['games']:>7d}{r['mean_score']:>+13.2f}"
+        f"{r['nonideality']:<29}{r['level']:>9g}{r['games']:>7d}{r['mean_score']:>+13.2f}"
         f"{r['min_score']:>+8.0f}{r['max_score']:>+9.0f}{r['mean_energy_mj']:>11.2f}"
         f"{r['energy_per_step_uj']:>11.3f}"
         for r in rows
@@ -211,13 +256,14 @@ def write_figure(games: list[RobustnessGame], options: argparse.Namespace) -> Pa
     for g in games:
         counts[g.nonideality, g.level] += 1
     span = "-".join(dict.fromkeys(str(n) for n in (min(counts.values()), max(counts.values()))))
-    labels = {name: d.label for name, d in DEVIATIONS.items()}
-    figure = draw_robustness(
-        games,
-        labels,
-        Memristor.from_file(options.device),
-        f"{options.checkpoint.name}, {span} games a level, lines: mean, bands: lowest to highest",
-    )
+    device = Memristor.from_file(options.device)
+    if options.nonideal:
+        title = f"{options.checkpoint.name}, {span} games each, bars: mean"
+        figure = draw_left_out(games, device, title)
+    else:
+        labels = {name: d.label for name, d in DEVIATIONS.items()}
+        title = f"{options.checkpoint.name}, {span} games a level, lines: mean, bands: range"
+        figure = draw_robustness(games, labels, device, title)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110)
     return path
@@ -230,6 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> None:
         use_target(options.target)
         load_checkpoint(options.checkpoint)
+        Nonidealities.parse(options.nonideal)
         Memristor.from_file(options.device)
         games = all_games(options)
         figure = write_figure(games, options)

@@ -14,9 +14,10 @@ is in `mstpn.synapses.periphery` and `mstpn.synapses.wires`.
 Names follow aihwkit where it has the same thing: `_dtod` is spread from device to device,
 `_std` from cycle to cycle, `corrupt_devices_prob` the share of stuck devices, `drift_nu` and
 `t_inference` the power law of retention (t_0 = 20 s); `inp_res`, `inp_bound`, `out_res` and
-`out_bound` are those of its converters, a resolution above 1 being a number of steps, `w_noise` its
-output-referred noise of weights and `ir_drop_rs` the resistance of a line per cell. None of these numbers is in
-Weilenmann et al.; all are the user's assumptions, and zero unless given.
+`out_bound` are those of its converters, a resolution above 1 being a number of steps, `w_noise` is
+its output-referred noise of weights, here relative to the conductance, and `ir_drop_rs` the
+resistance of a line per cell. None of these numbers is in Weilenmann et al.; all are the user's
+assumptions, and zero unless given.
 
 The two exponentials are those of the group's follow-up paper on the same device family, which
 finds tau of 1-10 s and longer, both tuned by the bias. Hence tau_slow = r tau(V_bias), not a

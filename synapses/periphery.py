@@ -1,11 +1,12 @@
 """What stands around a crossbar and is not ideal: converters, noisy reads, unselected rows.
 
-With z the presynaptic vector, I the read current and u = I / (V_read kappa) less the offset's share::
+With z the presynaptic vector, u the read current over V_read kappa less the offset's part, xi
+standard normal and s the share of a pulse's voltage that other rows see::
 
-    z  -> a multiple of inp_step within +-inp_bound                           DAC or pulse duration
-    I_j -> I_j + w_noise xi_j V_read sqrt(sum_i (G_ij z_i)^2)                        noise of reads
-    u  -> a multiple of out_step within +-out_bound                                             ADC
-    dF_kj -> dF_kj + s^m sum over i other than k of dF_ij, for s^n of their energies   unselected rows
+    z      -> a multiple of inp_step within +-inp_bound              DAC, or duration of the read
+    u_j    -> u_j + w_noise xi_j sqrt(sum_i (G_ij z_i / kappa)^2)    noise of the read
+    u      -> a multiple of out_step within +-out_bound              ADC
+    F_kj   -> F_kj + s^m sum of dF_ij over i other than k            at s^n of those pulses' energy
 
 The noise of a read is that of every device: its conductance fluctuates by itself and slowly beside
 a read, relative to its value. A sum of independent normal numbers is one of the summed variance, so

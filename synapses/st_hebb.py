@@ -136,7 +136,7 @@ def get_presynaptic(
     shared : NeuronGroup, optional
         From `get_shared_constants`.
     unselected : bool
-        Whether they emit `every` too, in every step, for rows that are disturbed by pulses of others.
+        Whether they emit `every` too, in every step, where pulses disturb all rows.
     name : str
     """
     events = {"active": "z != 0", "driven": "z != 0 or z_last != 0"}

@@ -279,7 +279,9 @@ class STHebbLayer(nn.Module):
         normal = None
         if periphery.w_noise:
             if noise is None:
-                raise ValueError("noise must be given with w_noise, its keys are seeds of the reads'")
+                raise ValueError(
+                    "noise must be given with w_noise, its keys are seeds of the reads'"
+                )
             normal = noise.of_reads(t, *self.weight.shape).to(self.weight.dtype)
         return _Crossbar(periphery, d.read_gain, d.reference_gain, normal)
 
