@@ -240,7 +240,7 @@ class STHebbLayer(nn.Module):
             normalisation stpn, each step compiled by torch. Else eager torch. The kernel leaves
             the gradient of inputs that are 0 at 0, which is right behind a ReLU.
         noise : CycleNoise, optional
-            Of every update; gradients are those of the updates without it.
+            Of every update, and of the reads; gradients are those without it.
 
         Returns
         -------
@@ -277,11 +277,7 @@ class STHebbLayer(nn.Module):
         if d is None or periphery is None:
             return None
         normal = None
-        if periphery.w_noise:
-            if noise is None:
-                raise ValueError(
-                    "noise must be given with w_noise, its keys are seeds of the reads'"
-                )
+        if periphery.w_noise and noise is not None:
             normal = noise.of_reads(t, *self.weight.shape).to(self.weight.dtype)
         return _Crossbar(periphery, d.read_gain, d.reference_gain, normal)
 
@@ -392,8 +388,10 @@ class STHebbLayer(nn.Module):
     @property
     def _has_kernel(self) -> bool:
         on_cpu = self.weight.device.type == "cpu"
-        plain = self.periphery is None and not self._is_slow
-        return on_cpu and self.config.normalisation != "stpn" and plain
+        d, p, how = self.deviations, self.periphery, self.config.normalisation
+        wired = d is not None and d.read_gain is not None
+        beyond = p is not None and (p.disturb > 0 or (p.inp_step > 0 and how == "l2"))
+        return on_cpu and how != "stpn" and not (self._is_slow or wired or beyond)
 
     @property
     def _on_devices(self) -> tuple[Tensor, Tensor]:
@@ -412,13 +410,18 @@ class STHebbLayer(nn.Module):
 
         zero = torch.zeros(n_batch, dtype=torch.int64)
         std, keys, step = noise or CycleNoise(0.0, zero, torch.tensor(0))
+        around = {"offset": charges.offset / charges.kappa if charges is not None else 0.0}
+        if (p := self.periphery) is not None:
+            names = ("offset", "inp_step", "inp_bound", "out_step", "out_bound", "w_noise")
+            around = {name: getattr(p, name) for name in names}
+            around["w_noise"] *= noise is not None
         return Pulses(
             **asdict(self.config.limits or _UNLIMITED),
             exponent=charges.exponent if charges is not None else 1.0,
-            offset=charges.offset / charges.kappa if charges is not None else 0.0,
             std=std,
             keys=keys.numpy(),
             shift=int(step),
+            **around,
         )
 
     def _recursion(
@@ -500,8 +503,9 @@ class _Crossbar(NamedTuple):
     normal: Tensor | None
 
     def presynaptic(self, z: Tensor) -> Tensor:
-        """As the rows get it; gradients pass straight through."""
-        return z + (self.periphery.presynaptic(z) - z).detach()
+        """As the rows get it; gradients pass straight through where a row is driven at all."""
+        seen = self.periphery.presynaptic(z).detach()
+        return seen + (z - z.detach()) * (seen != 0)
 
     def read(self, total: Tensor, z: Tensor) -> Tensor:
         """Current over V_read kappa of devices of W + F, (B, N)."""
@@ -520,7 +524,7 @@ class _Crossbar(NamedTuple):
             current = current + p.w_noise * of_columns
             reference = reference + p.w_noise * of_reference
         u = current - reference
-        return u + (p.output(u) - u).detach()
+        return p.output(u).detach() + (u - u.detach())
 
     def disturbed(
         self, trace: Tensor, update: Tensor, gain: Tensor, limits: WriteLimits, weight: Tensor
