@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mstpn.network.crossbar import devices_of
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint
 from mstpn.network.twin.layer import CycleNoise, State
@@ -41,13 +42,18 @@ class TwinAgent:
         nonidealities: Nonidealities | None = None,
     ) -> None:
         self._net = checkpoint.twin(torch.float64)
-        self._std = 0.0
+        self._std, self._is_noisy = 0.0, False
         if nonidealities:
             if device is None:
                 raise ValueError("device must be given with nonidealities")
-            shape = tuple(reversed(self._net.layer.weight.shape))
-            self._net.layer.put_on(nonidealities.draw(shape, device, STEP_DURATION))
+            weight, decay = (
+                checkpoint.tensors[f"layer.{name}"].astype(np.float64)
+                for name in ("weight", "decay")
+            )
+            deviations = devices_of(nonidealities, weight, decay, device, STEP_DURATION)
+            self._net.layer.put_on(deviations, nonidealities.periphery(device))
             self._std = nonidealities.delta_f_std
+            self._is_noisy = bool(self._std or nonidealities.w_noise)
         self.reset()
 
     def reset(self, seed: int = 0) -> None:
@@ -61,7 +67,7 @@ class TwinAgent:
         """Decide on one frame of (84, 84)."""
         x = self._net.front_end(torch.from_numpy(observation)[None])
         keep = torch.ones(1, 1, dtype=x.dtype)
-        noise = self._noise if self._std else None
+        noise = self._noise if self._is_noisy else None
         h, self._state = self._net.layer(x[None], self._state, keep, noise=noise)
         self._noise = self._noise._replace(step=self._noise.step + 1)
         self.h = h[0, 0].numpy()

@@ -2,9 +2,11 @@
 
     mstpn robustness --games 4 --out robustness.csv
     mstpn robustness --levels delta_f_std=0.1,1 --levels slow_fraction=0.5
+    mstpn robustness --nonideal w_noise=0.01 --nonideal out_res=254 --nonideal weight_dtod=0.01
 
 Needs `pip install 'mstpn[analysis]'`. Every game is played on the Brian2 network, on devices
-drawn from the game's seed, with one deviation at a time. Each finished game is a row of
+drawn from the game's seed, with one deviation at a time; or, with --nonideal, with several at once,
+and without each of them in turn. Each finished game is a row of
 the table at once; the same command again plays only what is missing. None of the levels is
 in Weilenmann et al. (2024): all are assumed, chosen from harmless to ruinous.
 """
@@ -50,6 +52,11 @@ DEVIATIONS = {
     "slow_fraction": Deviation(
         "share of $\\Delta F$ that decays\n10 times as slowly", (0.03, 0.1, 0.3, 1)
     ),
+    "w_noise": Deviation("noise of conductances,\nread to read", (0.003, 0.01, 0.03, 0.1)),
+    "inp_res": Deviation("step of inputs over\ntheir range", (0.004, 0.016, 0.07, 0.17)),
+    "out_res": Deviation("step of outputs over\ntheir range", (0.001, 0.004, 0.016, 0.07)),
+    "ir_drop_rs": Deviation("resistance of lines\nper cell ($\\Omega$)", (0.1, 1, 10, 100)),
+    "half_select": Deviation("share of pulses' voltage\nat other rows", (0.1, 0.2, 0.33, 0.5)),
 }
 
 
@@ -68,6 +75,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=V,V,...",
         help=f"only these deviations at these levels, SI units; of {', '.join(DEVIATIONS)}",
     )
+    parser.add_argument(
+        "--nonideal",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="all of these at once, and all but each of them, instead of one at a time",
+    )
     parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
     parser.add_argument("--flicker", type=probability, default=0.0, metavar="P")
     add_checkpoint_option(parser)
@@ -77,7 +91,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("robustness.csv"), metavar="CSV")
     parser.add_argument("--figure", type=Path, metavar="PNG", help="beside the table if absent")
     parser.add_argument("--json", type=Path, metavar="PATH")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.levels and options.nonideal:
+        parser.error("--levels is for one deviation at a time, --nonideal for all at once")
+    return options
 
 
 def levels(text: str) -> tuple[str, tuple[float, ...]]:

@@ -16,15 +16,23 @@ from typing import Any
 import numpy as np
 from brian2 import BrianObject, Clock, Equations, Network, NeuronGroup, get_device
 from brian2.core.variables import ArrayVariable, Variable
-from brian2.units import Quantity
+from brian2.units import Quantity, volt
 from numpy.typing import NDArray
 
+from mstpn.network.crossbar import (
+    Reference,
+    devices_of,
+    held_voltage,
+    output_code,
+    output_constants,
+    output_equations,
+)
 from mstpn.network.normalisation import check_normalisation, normalise
 from mstpn.network.stepper import Calls, Stepper, is_plain
 from mstpn.network.wiring import check_bias_lines, check_one_decay_per_line, n_features_of
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import DECAY_ROUNDING, Memristor
-from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.nonidealities import Deviations, Nonidealities
 from mstpn.synapses.support.state import check_state
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -155,13 +163,19 @@ class MSTPNNetwork:
         self.parameters, self._n_features = parameters, parameters.n_features
         self.device, self._exponent = device, device.energy_exponent
         self.nonidealities = spread = nonidealities or None
+        self._periphery = periphery = spread.periphery(device) if spread is not None else None
         # here alone (N, M) becomes (M, N), the order of the synapses
         weight, decay, gamma = (
             x.T.ravel() for x in (parameters.weight, parameters.decay, parameters.gamma)
         )
         deviations = None
         if spread is not None:
-            deviations = spread.draw(weight.shape, device, step_duration)
+            deviations = devices_of(
+                spread, parameters.weight, parameters.decay, device, step_duration
+            )
+            deviations = Deviations._make(
+                v.ravel() if isinstance(v, np.ndarray) else v for v in deviations
+            )
             weight = deviations.weight(weight)
         self.clock = Clock(step_duration, name="frame_clock*")
         n_pre = parameters.weight.shape[1]
@@ -169,11 +183,14 @@ class MSTPNNetwork:
             st_hebb.get_shared_constants(device, parameters.limits) if sweepable else None
         )
         self.presynaptic = st_hebb.get_presynaptic(
-            n_pre, device, step_duration, clock=self.clock, shared=shared
+            *(n_pre, device, step_duration),
+            clock=self.clock,
+            shared=shared,
+            unselected=periphery is not None and periphery.disturb > 0,
         )
         self.neurons = NeuronGroup(
             parameters.n_hidden,
-            NEURON,
+            NEURON if periphery is None else NEURON + output_equations(periphery),
             method="exact",
             clock=self.clock,
             namespace=st_hebb.constants(device),
@@ -182,7 +199,12 @@ class MSTPNNetwork:
         if shared is not None:
             st_hebb.share_constants(self.neurons, shared)
         self.neurons.subexpression_updater.when = "before_synapses"
-        self.neurons.run_regularly(TANH, when="after_synapses", clock=self.clock)
+        output = TANH
+        if periphery is not None:
+            output = output_code(periphery)
+            self.neurons.namespace.update(output_constants(periphery, weight.size))
+            self._reference = Reference(spread, deviations, device, *parameters.weight.T.shape)
+        self.neurons.run_regularly(output, when="after_synapses", clock=self.clock)
         self.synapses = st_hebb.get_synapses(
             self.presynaptic,
             self.neurons,
@@ -190,26 +212,37 @@ class MSTPNNetwork:
             limits=parameters.limits,
             deviations=deviations,
             delta_f_std=spread.delta_f_std if spread is not None else 0.0,
+            periphery=periphery,
             shared=shared,
         )
         self.neurons.b = parameters.bias
         if sweepable and (apply := getattr(get_device(), "apply_run_args", None)):
             apply()  # before what depends on them is computed
-        st_hebb.apply_bias(
-            self.synapses,
-            device,
-            bias_voltage=device.bias_voltage(decay, step_duration),
-            weight=weight,
-            gamma=gamma,
-        )
+        line = device.bias_voltage(decay, step_duration)
+        if deviations is not None and deviations.sag is not None:
+            self.synapses.V_line = line
+            line = line - deviations.sag * volt
+        st_hebb.apply_bias(self.synapses, device, bias_voltage=line, weight=weight, gamma=gamma)
         self.net = Network(self.presynaptic, self.neurons, self.synapses)
         if shared is not None:
             self.net.add(shared)
         self._prepared = False
 
     def hold(self, bias_voltage: Quantity) -> None:
-        """Hold all synapses at other bias voltages, a scalar or one per synapse."""
-        st_hebb.apply_bias(self.synapses, self.device, bias_voltage=bias_voltage)
+        """Hold all synapses at other bias voltages, a scalar or one per synapse.
+
+        Where lines have a resistance these are the lines' voltages.
+        """
+        if "V_line" not in self.synapses.variables:
+            st_hebb.apply_bias(self.synapses, self.device, bias_voltage=bias_voltage)
+            return
+        self.device.decay(bias_voltage)
+        line = np.broadcast_to(np.asarray(bias_voltage / volt).ravel(), len(self.synapses)) * volt
+        cells = self.device.conductance(self.of_synapses("W"))
+        resistance = self.nonidealities.ir_drop_rs
+        held = held_voltage(line.reshape(cells.shape), cells, self.device, resistance)
+        with self.synapses.assigning("V_bias", "V_line"):
+            self.synapses.V_line, self.synapses.V_bias = line, held.ravel()
 
     def step(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Advance one network step.
@@ -242,9 +275,19 @@ class MSTPNNetwork:
         if self.parameters.feedback:
             z[n_features:] = h
         z[:] = normalise(z, self.parameters.normalisation)
-        self._z_total[:] = z.sum()
+        if self._periphery is None:
+            self._z_total[:] = z.sum()
+        else:
+            self._convert(z)
         self._stepper.tick()
         return h.copy()
+
+    def _convert(self, z: NDArray[np.float64]) -> None:
+        """Inputs as they reach the rows, and what the periphery knows and spends of them."""
+        z[:] = self._periphery.presynaptic(z)
+        key, step = int(self._read_key[0]), int(self._timestep[0])
+        self._z_total[:] = self._reference.z_total(z, key, step)
+        self._spent += self._reference.spent(z)
 
     def _shortcuts(self) -> dict[BrianObject, Calls]:
         """What a step does faster than Brian2 would, and what nobody needs."""
@@ -286,6 +329,9 @@ class MSTPNNetwork:
         self._z_last = self.presynaptic.variables["z_last"].get_value()
         self._z_total = self.neurons.variables["z_total"].get_value()
         self._h = self.neurons.variables["h"].get_value()
+        if self._periphery is not None:
+            self._read_key = self.neurons.variables["read_key"].get_value()
+            self._spent = self.neurons.variables["E_periphery"].get_value()
         self._timestep = self.clock.variables["timestep"].get_value()
         self._t = self.clock.variables["t"].get_value()
         self._dt = float(self.clock.dt)
@@ -309,6 +355,7 @@ class MSTPNNetwork:
             self.net.restore()
         if self.nonidealities is not None:
             self.synapses.noise_key = noise_key
+            self.neurons.read_key = noise_key
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Every variable of neurons and synapses and the number of steps, as copies.
@@ -376,6 +423,8 @@ class MSTPNNetwork:
     def energy(self, *, worst_case: bool = False) -> dict[str, Quantity]:
         """Energy of all synapses so far, by term: pulse, bias, read.
 
+        Where converters or a reference column are there, `periphery` is what they spent.
+
         The pulses of the last step are issued at the next one and not yet in.
 
         Parameters
@@ -388,6 +437,8 @@ class MSTPNNetwork:
         if worst_case:
             conductance = np.sum(self.synapses.G_integral[:])
             energy["bias"] = self.device.bias_voltage_max**2 * conductance
+        if self._periphery is not None and self._reference.is_there:
+            energy["periphery"] = self.neurons.E_periphery[:] * 1
         return energy
 
 

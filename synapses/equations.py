@@ -16,14 +16,20 @@ __all__ = [
     "CLOCK_DRIVEN",
     "DECAY",
     "DECAY_OF_STEP",
+    "DISTURB",
     "EVENT_DRIVEN",
     "E_UNIT",
     "G_READ",
+    "NOISE_OF_READS",
+    "NOISY",
     "POSTSYNAPTIC",
     "PRESYNAPTIC",
     "READ",
     "READ_SIGNAL",
     "READ_SLOW",
+    "READ_WIRED",
+    "SELECT",
+    "SELECTED",
     "SETTLE",
     "SETTLE_SLOW",
     "SLOW",
@@ -32,6 +38,7 @@ __all__ = [
     "SPREAD_SPIKES",
     "SWEEPABLE",
     "TAU",
+    "WIRED",
     "WRITE",
     "WRITE_LIMITED",
     "WRITE_SLOW",
@@ -212,6 +219,44 @@ READ_SLOW = """
     E_read += V_read**2*G_slow*t_read*abs(z_pre)
 """
 """What `READ` leaves out of a synapse with `SLOW`."""
+
+READ_WIRED = code(f"G_read = read_gain*({_g('W + F')})", "I_post += V_read*G_read*z_pre", _PAID)
+"""`READ` where lines have a resistance: G_read is what the ends of row and column see."""
+WIRED = Equations("""
+    read_gain : 1                                       # of the current, by the lines' resistance
+    V_line : volt                                       # V_bias before the line's resistance
+    E_bias = E_settled + V_line*V_bias*(G_integral - G_settled) : joule
+""")
+"""Lines with a resistance: E_bias, in place of its own, is what the lines' drivers deliver."""
+
+NOISY = Equations("I_square : amp**2                                  # of every device, summed")
+"""What noisy reads need of the postsynaptic side, beside `POSTSYNAPTIC`."""
+NOISE_OF_READS = code("I_square_post += (V_read*G_read*z_pre)**2")
+"""Currents of devices whose conductances fluctuate by themselves add up by their squares."""
+
+SELECTED = Equations("""
+    dF_column : 1                                       # sum of the updates of this step
+    E_column : joule                                    # and of their energies
+""")
+"""What unselected rows need of the postsynaptic side, beside `POSTSYNAPTIC`."""
+SELECT = code(
+    _WANTED,
+    law.put(law.ISSUE, pulse="selected", pulse_gain="1"),
+    "dF_column_post += selected",
+    _CHARGED,
+    "E_column_post += charged",
+)
+"""Pulses of the last step, by column, before any of them is written."""
+DISTURB = code(
+    "selected = issued*clip(wanted, -dF_max, dF_max)",
+    "pulse = disturb*device_gain*(dF_column_post - selected)",
+    law.WINDOW,
+    "F_in += F_new - F",
+    "F = F_new",
+    "E_pulse += disturb_energy*(E_column_post - charged)",
+)
+"""What the pulses of the other rows do to a device after its own, `WRITE_LIMITED`. All rows are to
+be visited in every step."""
 
 SWEEPABLE = Equations("""
     G_offset : siemens (shared, constant)

@@ -29,6 +29,7 @@ __all__ = [
     "BIAS_VOLTAGE",
     "CHARGE",
     "CONDUCTANCE",
+    "CONVERTED",
     "DECAY",
     "DECAY_RATE",
     "ENERGY",
@@ -122,6 +123,9 @@ WINDOW = "F_new = " + put(WITHIN, F="F + pulse")
 CHARGE = "charged = issued*clip(energy, -E_max, E_max)"
 """What is issued is paid for as it is issued, also where F cannot move any more."""
 
+CONVERTED = "clip(step*floor(x/step + 0.5), -bound, bound)"
+"""A number as a converter of this step and range takes or gives it."""
+
 
 def _same(condition: Any) -> Any:
     return condition
@@ -135,7 +139,8 @@ def _torch() -> dict[str, Any]:
     import torch
 
     functions = {"exp": torch.exp, "expm1": torch.expm1, "log": torch.log, "sign": torch.sign}
-    return functions | {"clip": torch.clamp, "int": _same, "inf": math.inf}
+    functions |= {"clip": torch.clamp, "int": _same, "floor": torch.floor}
+    return functions | {"inf": math.inf}
 
 
 def _numba() -> dict[str, Any]:
@@ -143,7 +148,7 @@ def _numba() -> dict[str, Any]:
 
     compiled = {"int": numba.njit(_same), "clip": numba.njit(_clipped)}
     functions = {"exp": math.exp, "expm1": math.expm1, "log": math.log, "sign": np.sign}
-    return functions | compiled | {"inf": math.inf}
+    return functions | {"floor": math.floor, "inf": math.inf} | compiled
 
 
 LIBRARIES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
@@ -155,6 +160,7 @@ LIBRARIES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
             "sign": np.sign,
             "clip": np.clip,
             "int": np.asarray,
+            "floor": np.floor,
             "inf": math.inf,
         },
         "torch": _torch,
@@ -203,5 +209,8 @@ def function(law: str, arguments: str, library: str = "numpy") -> Callable[..., 
 
 def digest() -> str:
     """What tells these laws from others."""
-    texts = (ISSUE, WINDOW, CHARGE, DECAY, DECAY_RATE, BIAS_VOLTAGE, OVER, UPDATE, ENERGY)
+    texts = (
+        *(ISSUE, WINDOW, CHARGE, DECAY, DECAY_RATE, BIAS_VOLTAGE, OVER, UPDATE, ENERGY),
+        CONVERTED,
+    )
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()

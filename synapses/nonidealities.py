@@ -1,4 +1,4 @@
-"""What real devices do beside the ideal one: spread, stuck devices, drift of W.
+"""What real devices and their crossbar do beside the ideal ones.
 
 With u, v, w, x, n standard normal, drawn once per device, and xi anew for every pulse::
 
@@ -8,10 +8,16 @@ With u, v, w, x, n standard normal, drawn once per device, and xi anew for every
     stuck:     W at random, dF = 0
     dF      -> (1 - s) dF into F, s dF into F_slow       two exponentials, of tau and r tau
 
+What stands around the devices, converters, noise of reads, resistance of lines and unselected rows,
+is in `mstpn.synapses.periphery` and `mstpn.synapses.wires`.
+
 Names follow aihwkit where it has the same thing: `_dtod` is spread from device to device,
 `_std` from cycle to cycle, `corrupt_devices_prob` the share of stuck devices, `drift_nu` and
-`t_inference` the power law of retention (t_0 = 20 s). None of these numbers is in
-Weilenmann et al.; all are the user's assumptions, and zero unless given.
+`t_inference` the power law of retention (t_0 = 20 s); `inp_res`, `inp_bound`, `out_res` and
+`out_bound` are those of its converters, a resolution above 1 being a number of steps, `w_noise` is
+its output-referred noise of weights, here relative to the conductance, and `ir_drop_rs` the
+resistance of a line per cell. None of these numbers is in Weilenmann et al.; all are the user's
+assumptions, and zero unless given.
 
 The two exponentials are those of the group's follow-up paper on the same device family, which
 finds tau of 1-10 s and longer, both tuned by the bias. Hence tau_slow = r tau(V_bias), not a
@@ -25,12 +31,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from brian2 import Function
-from brian2.units import Quantity, second, volt
+from brian2.units import Quantity, ohm, second, volt
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
 
 from mstpn.synapses import law
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.periphery import Periphery, periphery_of
 
 __all__ = [
     "CYCLE_NOISE",
@@ -72,6 +79,12 @@ class Deviations(NamedTuple):
         r, by which F_slow decays more slowly.
     step_ratio : float
         Network step over the device's `decay_duration`.
+    sag : array, volt, optional
+        What the bias voltage at a device is below that at the end of its line.
+    read_gain : array, optional
+        Current of a read at the end of the column, over that without resistance of the lines.
+    reference_gain : array, (M,), optional
+        The same of the cells of the reference column.
     """
 
     weight_scale: Any
@@ -84,6 +97,9 @@ class Deviations(NamedTuple):
     slow_fraction: float
     slow_tau_ratio: float
     step_ratio: float
+    sag: Any = None
+    read_gain: Any = None
+    reference_gain: Any = None
 
     def weight(self, programmed: Any) -> Any:
         """W as the devices hold it."""
@@ -104,7 +120,8 @@ class Deviations(NamedTuple):
         return decay ** (1 / self.slow_tau_ratio)
 
 
-_UNITS = {"half_voltage_dtod": volt, "t_inference": second}
+_UNITS = {"half_voltage_dtod": volt, "t_inference": second, "ir_drop_rs": ohm}
+_SHARES = ("corrupt_devices_prob", "slow_fraction", "half_select")
 
 
 @dataclass(frozen=True)
@@ -133,13 +150,25 @@ class Nonidealities:
         Share of every dF that decays with a second, longer time constant.
     slow_tau_ratio : float
         That time constant over tau, at any bias; it matters if `slow_fraction` is not 0.
+    w_noise : float
+        Standard deviation of every device's conductance from read to read, relative.
+    inp_res, inp_bound : float
+        Step of the inputs z over their range of plus and minus the bound; above 1 the number of
+        steps, 2^b - 2 for b bits.
+    out_res, out_bound : float
+        The same of the outputs: read currents over V_read kappa, in units of a weight times an
+        input.
+    ir_drop_rs : Quantity, ohm
+        Resistance of rows and columns from one cell to the next.
+    half_select : float
+        Share of a pulse's voltage that the other rows see: 0.5 in the scheme V/2, 1/3 in V/3.
     seed : int
         Of every draw; each deviation has a stream of its own.
 
     Raises
     ------
     ValueError
-        If a value is negative, not finite, a share above 1, or the ratio below 1.
+        If a value is negative, not finite, a share above 1, the ratio below 1, or a bound 0.
     DimensionMismatchError
         If one has the wrong unit.
     """
@@ -155,6 +184,13 @@ class Nonidealities:
     t_inference: Quantity = field(default_factory=lambda: 0 * second)
     slow_fraction: float = 0.0
     slow_tau_ratio: float = 10.0
+    w_noise: float = 0.0
+    inp_res: float = 0.0
+    inp_bound: float = 1.0
+    out_res: float = 0.0
+    out_bound: float = 12.0
+    ir_drop_rs: Quantity = field(default_factory=lambda: 0 * ohm)
+    half_select: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -164,11 +200,16 @@ class Nonidealities:
             fail_for_dimension_mismatch(value, unit, f"{f.name} must be in {unit}")
             if not 0 <= float(value) < np.inf:
                 raise ValueError(f"{f.name} must be at least 0 and finite, got {value}")
-        for name in ("corrupt_devices_prob", "slow_fraction"):
+        for name in _SHARES:
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         if self.slow_tau_ratio < 1:
             raise ValueError(f"slow_tau_ratio must be at least 1, got {self.slow_tau_ratio}")
+        for name in ("inp_bound", "out_bound"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.slow_fraction and self.half_select:
+            raise ValueError("half_select must be 0 with slow_fraction, got both")
 
     @classmethod
     def parse(cls, settings: Iterable[str]) -> "Nonidealities":
@@ -177,7 +218,8 @@ class Nonidealities:
         Parameters
         ----------
         settings : iterable of str
-            Names as above; `half_voltage_dtod` in volt, `t_inference` in second.
+            Names as above; `half_voltage_dtod` in volt, `t_inference` in second, `ir_drop_rs` in
+            ohm.
 
         Raises
         ------
@@ -215,9 +257,14 @@ class Nonidealities:
                 *(self.delta_f_std, self.delta_f_dtod, self.weight_dtod),
                 *(self.half_voltage_dtod, self.corrupt_devices_prob),
                 *(self.drift_nu * self.t_inference, self.drift_nu_dtod * self.t_inference),
-                self.slow_fraction,
+                *(self.slow_fraction, self.w_noise, self.inp_res, self.out_res),
+                *(self.ir_drop_rs, self.half_select),
             )
         )
+
+    def periphery(self, device: Memristor) -> Periphery:
+        """What stands around the devices."""
+        return periphery_of(self, device)
 
     def draw(
         self, shape: tuple[int, ...], device: Memristor, step_duration: Quantity | None = None

@@ -36,19 +36,26 @@ from mstpn.synapses.equations import (
     CLOCK_DRIVEN,
     DECAY,
     DECAY_OF_STEP,
+    DISTURB,
     E_UNIT,
     EVENT_DRIVEN,
+    NOISE_OF_READS,
+    NOISY,
     POSTSYNAPTIC,
     PRESYNAPTIC,
     READ,
     READ_SIGNAL,
     READ_SLOW,
+    READ_WIRED,
+    SELECT,
+    SELECTED,
     SETTLE,
     SETTLE_SLOW,
     SLOW,
     SPREAD,
     SWEEPABLE,
     TAU,
+    WIRED,
     WRITE,
     WRITE_LIMITED,
     WRITE_SLOW,
@@ -58,6 +65,7 @@ from mstpn.synapses.equations import (
 )
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import CYCLE_NOISE, Deviations
+from mstpn.synapses.periphery import Periphery
 from mstpn.synapses.rows import visit_rows
 from mstpn.synapses.settling import Guard, SettlingSynapses
 from mstpn.synapses.write_limits import WriteLimits
@@ -65,19 +73,26 @@ from mstpn.synapses.write_limits import WriteLimits
 __all__ = [
     "CLOCK_DRIVEN",
     "DECAY",
+    "DISTURB",
     "EVENT_DRIVEN",
     "E_UNIT",
+    "NOISE_OF_READS",
+    "NOISY",
     "POSTSYNAPTIC",
     "PRESYNAPTIC",
     "READ",
     "READ_SIGNAL",
     "READ_SLOW",
+    "READ_WIRED",
+    "SELECT",
+    "SELECTED",
     "SETTLE",
     "SETTLE_SLOW",
     "SLOW",
     "SPREAD",
     "SWEEPABLE",
     "TAU",
+    "WIRED",
     "WRITE",
     "WRITE_LIMITED",
     "WRITE_SLOW",
@@ -102,6 +117,7 @@ def get_presynaptic(
     *,
     clock: Clock | None = None,
     shared: NeuronGroup | None = None,
+    unselected: bool = False,
     name: str = "presynaptic*",
 ) -> NeuronGroup:
     """Presynaptic units that emit `active` when z != 0, `driven` then and one step later.
@@ -119,12 +135,15 @@ def get_presynaptic(
         One of their own, of this step, if absent.
     shared : NeuronGroup, optional
         From `get_shared_constants`.
+    unselected : bool
+        Whether they emit `every` too, in every step, where pulses disturb all rows.
     name : str
     """
+    events = {"active": "z != 0", "driven": "z != 0 or z_last != 0"}
     group = NeuronGroup(
         n,
         PRESYNAPTIC,
-        events={"active": "z != 0", "driven": "z != 0 or z_last != 0"},
+        events=events | ({"every": "True"} if unselected else {}),
         method="exact",
         clock=clock or Clock(step_duration, name="step_clock*"),
         namespace=constants(device),
@@ -207,6 +226,7 @@ def get_synapses(
     limits: WriteLimits | None = None,
     deviations: Deviations | None = None,
     delta_f_std: float = 0.0,
+    periphery: Periphery | None = None,
     shared: NeuronGroup | None = None,
     method: str = "rk4",
     name: str = "synapses*",
@@ -242,6 +262,9 @@ def get_synapses(
         ideal.
     delta_f_std : float
         Spread of dF from pulse to pulse, with `deviations`.
+    periphery : Periphery, optional
+        Its noise of reads and unselected rows, with `deviations`: the postsynaptic side needs
+        `NOISY` and `SELECTED` then, and who makes it uses them up in every step.
     shared : NeuronGroup, optional
         From `get_shared_constants`.
     method : str
@@ -256,26 +279,38 @@ def get_synapses(
     """
     _check_groups(presynaptic, postsynaptic)
     slow = deviations is not None and deviations.slow_fraction > 0
-    if slow and form != "event-driven":
-        raise ValueError(f"form must be event-driven with slow_fraction, got {form}")
+    wired = deviations is not None and deviations.read_gain is not None
+    noisy = periphery is not None and periphery.w_noise > 0
+    disturbed = periphery is not None and periphery.disturb > 0
+    for what, given in (("slow_fraction", slow), ("ir_drop_rs", wired), ("half_select", disturbed)):
+        if given and form != "event-driven":
+            raise ValueError(f"form must be event-driven with {what}, got {form}")
     if deviations is not None and connect is False:
         raise ValueError("connect must not be False with deviations, one for each synapse")
-    guards = guards_of(device, form, deviations is not None, slow)
+    if wired and not offset:
+        raise ValueError("offset must be True with a resistance of lines, which it meets too")
+    code: Any = _write(limits is not None, slow, disturbed) + _read(offset, slow, wired, noisy)
+    on_event: Any = "driven"
+    if disturbed:
+        code, on_event = {"pre": code, "select": SELECT}, {"pre": "every", "select": "driven"}
+    elif form == "clock-driven":
+        code = _without_traces(code)
+    guards = guards_of(device, form, deviations is not None, slow, wired)
     settle = () if form == "clock-driven" else SETTLE_SLOW if slow else SETTLE
     synapses = SettlingSynapses(
         presynaptic,
         postsynaptic,
-        _equations(form, deviations is not None, slow),
+        _equations(form, deviations is not None, slow, wired),
         settle=settle,
         start=("lastupdate", "t_settled") if settle else (),
         guards=guards,
         initial=initial_of(device, deviations),
-        on_pre=_code(form, limits is not None, slow, offset),
-        on_event="driven",
+        on_pre=code,
+        on_event=on_event,
         delay=delay,
         method=method,
         clock=presynaptic.clock,
-        namespace=namespace_of(device, limits, deviations, delta_f_std),
+        namespace=namespace_of(device, limits, deviations, delta_f_std, periphery),
         name=name,
     )
     synapses.memristor = device
@@ -283,7 +318,10 @@ def get_synapses(
         share_constants(synapses, shared)
     if form == "clock-driven":
         synapses.state_updater.when = "end"
-    visit_rows(synapses.pre, same=("lastupdate",) if settle else ())
+    for pathway in synapses._pathways:
+        visit_rows(pathway, same=("lastupdate",) if settle else ())
+    if disturbed:
+        synapses.select.order = synapses.pre.order - 1
     synapses.connect_as(connect)
     if deviations is not None:
         put_on(synapses, deviations, device)
@@ -293,6 +331,8 @@ def get_synapses(
 def put_on(synapses: SettlingSynapses, deviations: Deviations, device: Memristor) -> None:
     synapses.V_half = device.decay_half_voltage + deviations.half_voltage_shift * volt
     synapses.device_gain = deviations.update_gain
+    if deviations.read_gain is not None:
+        synapses.read_gain = deviations.read_gain
 
 
 def apply_bias(
@@ -352,23 +392,33 @@ def check_weight(weight: Any, device: Memristor) -> None:
         )
 
 
-def _equations(form: str, spread: bool, slow: bool) -> Equations:
+def _equations(form: str, spread: bool, slow: bool, wired: bool) -> Equations:
     equations = _EQUATIONS[form]
-    if slow:
-        equations = Equations([e for e in equations.values() if e.varname not in SLOW]) + SLOW
+    for others in (SLOW,) * slow + (WIRED,) * wired:
+        equations = Equations([e for e in equations.values() if e.varname not in others]) + others
     return equations + SPREAD if spread else equations
 
 
-def _code(form: str, limited: bool, slow: bool, offset: bool) -> str:
-    read = READ if offset else READ_SIGNAL
+def _write(limited: bool, slow: bool, disturbed: bool) -> str:
     if slow:
-        return str(WRITE_SLOW + read + READ_SLOW)
-    code = (WRITE_LIMITED if limited else WRITE) + read
-    if form == "clock-driven":
-        held = {"F_in", "lastupdate"}
-        lines = code.splitlines(keepends=True)
-        return "".join(line for line in lines if not held & get_identifiers(line))
-    return str(code)
+        return WRITE_SLOW
+    return WRITE_LIMITED + DISTURB if disturbed else WRITE_LIMITED if limited else WRITE
+
+
+def _read(offset: bool, slow: bool, wired: bool, noisy: bool) -> str:
+    read = READ_WIRED if wired else READ if offset else READ_SIGNAL
+    noise = NOISE_OF_READS
+    if slow:
+        read += law.put(READ_SLOW, kappa="read_gain*kappa") if wired else READ_SLOW
+        noise = law.put(noise, G_read="(G_read + G_slow)")
+    return read + noise if noisy else read
+
+
+def _without_traces(code: str) -> str:
+    """Of synapses that are integrated step by step."""
+    held = {"F_in", "lastupdate"}
+    lines = code.splitlines(keepends=True)
+    return "".join(line for line in lines if not held & get_identifiers(line))
 
 
 def namespace_of(
@@ -376,10 +426,13 @@ def namespace_of(
     limits: WriteLimits | None,
     deviations: Deviations | None,
     delta_f_std: float,
+    periphery: Periphery | None = None,
 ) -> dict[str, Any]:
     namespace = constants(device, limits)
     if deviations is None:
         return namespace
+    if periphery is not None and periphery.disturb > 0:
+        namespace |= {name: getattr(periphery, name) for name in ("disturb", "disturb_energy")}
     del namespace["V_half"], namespace["pulse_gain"]
     namespace |= {"dF_std": delta_f_std, "cycle_noise": CYCLE_NOISE}
     if deviations.slow_fraction > 0:
@@ -393,7 +446,9 @@ def initial_of(device: Memristor, deviations: Deviations | None) -> dict[str, An
     return {"V_bias": device.bias_voltage_min} | half
 
 
-def guards_of(device: Memristor, form: str, spread: bool, slow: bool) -> dict[str, Guard]:
+def guards_of(
+    device: Memristor, form: str, spread: bool, slow: bool, wired: bool = False
+) -> dict[str, Guard]:
     closed = form != "clock-driven"
     tau: tuple[tuple[str, str], ...] = (("tau", TAU),) if closed else ()
     if form == "event-driven":
@@ -408,6 +463,8 @@ def guards_of(device: Memristor, form: str, spread: bool, slow: bool) -> dict[st
     }
     if spread:
         guards["V_half"] = Guard(check_finite("V_half"), tau)
+    if wired:
+        guards["V_line"] = Guard(check_finite("V_line"))
     if slow:
         guards["F_slow"] = Guard(check_finite("F_slow"), (("F_slow_in", "F_slow"),))
     return guards

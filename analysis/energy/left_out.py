@@ -6,6 +6,7 @@ from pathlib import Path
 from brian2.units import Quantity
 
 from mstpn.analysis.energy.recording import Recording
+from mstpn.synapses.periphery import CONVERTERS
 from mstpn.synapses.support.sourced import DataError, Sourced, read_table, sourced
 
 __all__ = ["LEFT_OUT", "Part", "left_out"]
@@ -49,15 +50,15 @@ class Part:
 
 
 def left_out() -> list[Part]:
-    """All parts in `left_out.toml`.
+    """All parts in `left_out.toml`, after the converters.
 
     Raises
     ------
     DataError
-        If the file is missing or malformed.
+        If a file is missing or malformed.
     """
     parts = []
-    for name, entry in read_table(LEFT_OUT).items():
+    for name, entry in (read_table(CONVERTERS) | read_table(LEFT_OUT)).items():
         if entry.get("per") not in ("event", "pulse", "unit", "step"):
             raise DataError(
                 f"{name}: per must be event, pulse, unit or step, got {entry.get('per')!r}"

@@ -33,6 +33,8 @@ class AblationGame:
         Largest share of a step that writes and reads took.
     inputs : str
         Digest of what was played, and how.
+    periphery_j : float
+        Energy of converters and reference column, joule.
     """
 
     ablation: str
@@ -45,11 +47,12 @@ class AblationGame:
     rows_max: int
     time_max: float
     inputs: str
+    periphery_j: float = 0.0
 
     @property
     def energy(self) -> Quantity:
         """Of all terms."""
-        return (self.pulse_j + self.bias_j + self.read_j) * joule
+        return (self.pulse_j + self.bias_j + self.read_j + self.periphery_j) * joule
 
 
 def by_ablation(games: Sequence[AblationGame]) -> dict[str, list[AblationGame]]:

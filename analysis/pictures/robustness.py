@@ -13,10 +13,20 @@ from mstpn.analysis.energy.energies import marks
 from mstpn.analysis.pictures.style import COLOUR, GREY, styled
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["IDEAL", "RobustnessGame", "by_level", "draw_robustness"]
+__all__ = [
+    "ALL",
+    "BUT",
+    "IDEAL",
+    "RobustnessGame",
+    "by_level",
+    "draw_left_out",
+    "draw_robustness",
+]
 
 IDEAL = "ideal"
 """Name, in the table, of the games on ideal devices; they are level 0 of every deviation."""
+ALL, BUT = "all", "all but "
+"""Name of games with several deviations at once, and what stands before the one left out."""
 
 _COLUMNS = 4
 
@@ -28,7 +38,8 @@ class RobustnessGame:
     Parameters
     ----------
     nonideality : str
-        The one that is not zero: a field of `Nonidealities`, or `IDEAL`.
+        The one that is not zero: a field of `Nonidealities`, or `IDEAL`. With several at once
+        `ALL`, or which of them is left out.
     level : float
         Its value, in SI units.
     seed : int
@@ -39,7 +50,9 @@ class RobustnessGame:
     pulse_j, bias_j, read_j : float
         Energy of all synapses, joule.
     inputs : str
-        Digest of checkpoint and device file.
+        Digest of checkpoint and device file, and of what else is on.
+    periphery_j : float
+        Energy of converters and reference column, joule.
     """
 
     nonideality: str
@@ -51,11 +64,12 @@ class RobustnessGame:
     bias_j: float
     read_j: float
     inputs: str
+    periphery_j: float = 0.0
 
     @property
     def energy(self) -> Quantity:
         """Of all terms; a long game costs more."""
-        return (self.pulse_j + self.bias_j + self.read_j) * joule
+        return (self.pulse_j + self.bias_j + self.read_j + self.periphery_j) * joule
 
 
 def by_level(
@@ -108,6 +122,37 @@ def draw_robustness(
             axes.tick_params(labelleft=column == 0)
             axes.set_ylabel(label if column == 0 else "")
     figure.suptitle(f"{title}\nenergy: {marks(device)}", fontsize=9)
+    return figure
+
+
+@styled
+def draw_left_out(games: Sequence[RobustnessGame], device: Memristor, title: str) -> Figure:
+    """Score and energy of games with several deviations at once, and without one of them in turn.
+
+    Parameters
+    ----------
+    games : sequence of RobustnessGame
+        Of `IDEAL`, `ALL` and `BUT`.
+    device : Memristor
+        Whose provenance marks the energies carry.
+    title : str
+    """
+    names = list(dict.fromkeys(g.nonideality for g in games))
+    figure = Figure(figsize=(7.2, 0.9 + 0.3 * len(names)))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, label, field, scale, colour in (
+        (panels[0], "score", "score", 1.0, "#000000"),
+        (panels[1], "energy (mJ per game)", "energy", 1e3, COLOUR["bias"]),
+    ):
+        for k, name in enumerate(names):
+            values = [scale * float(getattr(g, field)) for g in games if g.nonideality == name]
+            axes.plot(values, [k] * len(values), ".", color=colour, alpha=0.35, markersize=5)
+            axes.plot([np.mean(values)], [k], "|", color=colour, markersize=14, markeredgewidth=2)
+        axes.set_xlabel(label)
+    panels[0].set(yticks=range(len(names)), yticklabels=names, xlim=(-23, 23))
+    panels[0].invert_yaxis()
+    panels[1].set_xscale("log")
+    figure.suptitle(f"{title}\nenergy: {marks(device)}; sizes of deviations: assumed", fontsize=9)
     return figure
 
 

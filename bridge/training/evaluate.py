@@ -42,7 +42,8 @@ def evaluate(
     Parameters
     ----------
     net : MSTPN
-        In float32, on any device; on other memristors if put on them.
+        In float32, on any device; on other memristors, and with what stands around them, if put
+        on them.
     n_games : int
     seed : int
         Sets the starts and the emulators' randomness.
@@ -67,7 +68,8 @@ def evaluate(
     state = net.layer.initial_state(n_games)
     keep = torch.ones(n_games, device=state.h.device)
     noise = None
-    if delta_f_std > 0:
+    around = net.layer.periphery
+    if delta_f_std > 0 or (around is not None and around.w_noise > 0):
         keys = torch.from_numpy(seeds.astype(np.int64)).to(keep.device)
         noise = CycleNoise(delta_f_std, keys, torch.tensor(0))
     stepper = net.layer.stepper(state, noise)

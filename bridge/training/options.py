@@ -30,6 +30,9 @@ SPREADS = (
     "weight_dtod",
     "half_voltage_dtod",
     "corrupt_devices_prob",
+    "w_noise",
+    "inp_res",
+    "out_res",
 )
 """Options by which a training gets other devices, and other noise, in every rollout."""
 
@@ -123,6 +126,11 @@ class Options:
     weight_dtod: float = _option(0.0, "of W from device to device")
     half_voltage_dtod: float = _option(0.0, "of V_half from device to device, in volt")
     corrupt_devices_prob: float = _option(0.0, "share of devices that no pulse moves")
+    w_noise: float = _option(0.0, "noise of conductances from read to read, relative")
+    inp_res: float = _option(0.0, "step of the inputs over their range, or number of steps")
+    inp_bound: float = _option(1.0, "largest input, with inp-res")
+    out_res: float = _option(0.0, "step of the outputs over their range, or number of steps")
+    out_bound: float = _option(12.0, "largest output, with out-res, in units of W z")
 
     evaluation_steps: int = _option(250_000, "agent steps between evaluations, 0 for none")
     evaluation_games: int = _option(16, "greedy games per evaluation")
@@ -139,7 +147,7 @@ class Options:
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in (
             *("learning_rate", "decay_learning_rate", "gradient_clip", "pixel_unit"),
-            *("save_minutes", "initial_gamma"),
+            *("save_minutes", "initial_gamma", "inp_bound", "out_bound"),
         ):
             self._require(name, getattr(self, name) > 0, "positive")
         start, low, high = self.initial_decay, self.decay_min, self.decay_max
@@ -185,6 +193,11 @@ class Options:
             weight_dtod=self.weight_dtod,
             half_voltage_dtod=self.half_voltage_dtod * volt,
             corrupt_devices_prob=self.corrupt_devices_prob,
+            w_noise=self.w_noise,
+            inp_res=self.inp_res,
+            inp_bound=self.inp_bound,
+            out_res=self.out_res,
+            out_bound=self.out_bound,
             seed=seed,
         )
 

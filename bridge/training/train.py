@@ -237,11 +237,13 @@ class Trainer:
         draws = np.random.default_rng([o.seed, self.step, 1])
         self._put_on(o.spread(int(draws.integers(2**31))))
         keys = torch.from_numpy(draws.integers(0, 2**31, o.n_envs)).to(self.device)
-        return CycleNoise(o.delta_f_std, keys, torch.tensor(0)) if o.delta_f_std else None
+        noisy = o.delta_f_std or o.w_noise
+        return CycleNoise(o.delta_f_std, keys, torch.tensor(0)) if noisy else None
 
     def _put_on(self, spread: Nonidealities) -> None:
         shape = tuple(reversed(self.net.layer.weight.shape))
-        self.net.layer.put_on(spread.draw(shape, self.memristor, STEP_DURATION))
+        drawn = spread.draw(shape, self.memristor, STEP_DURATION)
+        self.net.layer.put_on(drawn, spread.periphery(self.memristor))
 
     def _act(self, action: Tensor) -> tuple[Tensor, Tensor]:
         """Play one decision of every game; return the rewards, and 1 where a return ends."""

@@ -82,6 +82,7 @@ def play(cell: Cell, options: argparse.Namespace) -> AblationGame:
         rows_max=int(record.step_time["rows_max"]),
         time_max=record.step_time["time_max"],
         inputs=digest(options),
+        periphery_j=float(record.energy.get("periphery", 0 * joule) / joule),
     )
 
 

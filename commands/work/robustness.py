@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from brian2.units import joule, mjoule
 
-from mstpn.analysis.pictures.robustness import IDEAL, RobustnessGame, by_level, draw_robustness
+from mstpn.analysis.pictures.robustness import (
+    ALL,
+    BUT,
+    IDEAL,
+    RobustnessGame,
+    by_level,
+    draw_left_out,
+    draw_robustness,
+)
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.grid import play_missing
 from mstpn.bridge.play import play_game
@@ -32,11 +41,13 @@ class Cell(NamedTuple):
     level: float
     seed: int
 
-    @property
-    def spread(self) -> Nonidealities:
-        """The devices."""
+    def spread(self, at_once: Sequence[str] = ()) -> Nonidealities:
+        """The devices; of several deviations at once, one may be left out."""
         settings = [f"seed={self.seed}"]
-        if self.nonideality != IDEAL:
+        if self.nonideality == ALL or self.nonideality.startswith(BUT):
+            left_out = self.nonideality.removeprefix(BUT)
+            settings += [text for text in at_once if text.partition("=")[0] != left_out]
+        elif self.nonideality != IDEAL:
             beside = DEVIATIONS[self.nonideality].beside
             settings += [f"{self.nonideality}={self.level}", *beside]
         return Nonidealities.parse(settings)
@@ -44,8 +55,13 @@ class Cell(NamedTuple):
 
 def grid(options: argparse.Namespace) -> list[Cell]:
     """All games, one of each level before the second of any: what is there is always balanced."""
+    if options.nonideal:
+        sizes = Nonidealities.parse(options.nonideal).to_json()
+        each = [(f"{BUT}{name}", size) for name, size in sizes.items() if name in DEVIATIONS]
+        pairs = [(IDEAL, 0.0), (ALL, 0.0), *each]
+        return [Cell(*pair, options.seed + k) for k in range(options.games) for pair in pairs]
     wanted = dict(options.levels or ((name, d.levels) for name, d in DEVIATIONS.items()))
-    pairs = [(IDEAL, 0.0), *((name, level) for name, values in wanted.items() for level in values)]
+    pairs = [(IDEAL, 0.0), *((name, level) for name, found in wanted.items() for level in found)]
     return [Cell(*pair, options.seed + k) for k in range(options.games) for pair in pairs]
 
 
@@ -53,6 +69,7 @@ def digest(options: argparse.Namespace) -> str:
     """What tells apart tables of other agents or other device files."""
     numbers = fingerprints(load_checkpoint(options.checkpoint), Memristor.from_file(options.device))
     content = repr((numbers, options.sticky, options.flicker))
+    content += repr(sorted(options.nonideal)) if options.nonideal else ""
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -60,12 +77,22 @@ def play(cell: Cell, options: argparse.Namespace) -> RobustnessGame:
     """Play one game."""
     use_target(options.target)
     device = Memristor.from_file(options.device)
-    agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION, cell.spread)
+    spread = cell.spread(options.nonideal)
+    agent = BrianAgent(load_checkpoint(options.checkpoint), device, STEP_DURATION, spread)
     pong = Pong(sticky=options.sticky, flicker=options.flicker)
     record = play_game(pong, agent, cell.seed)
     pong.close()
-    pulse, bias, read = (float(record.energy[t] / joule) for t in ("pulse", "bias", "read"))
-    return RobustnessGame(*cell, record.score, record.decisions, pulse, bias, read, digest(options))
+    spent = {term: float(energy / joule) for term, energy in record.energy.items()}
+    return RobustnessGame(
+        *cell,
+        score=record.score,
+        decisions=record.decisions,
+        pulse_j=spent["pulse"],
+        bias_j=spent["bias"],
+        read_j=spent["read"],
+        inputs=digest(options),
+        periphery_j=spent.get("periphery", 0.0),
+    )
 
 
 def all_games(options: argparse.Namespace) -> list[RobustnessGame]:
@@ -110,10 +137,11 @@ def summary(games: list[RobustnessGame]) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """The summary for a person."""
     lines = [
-        "nonideality               level  games   mean score  lowest  highest  mJ a game  uJ a step"
+        "nonideality                      level  games   mean score  lowest  highest"
+        "  mJ a game  uJ a step"
     ]
     lines += [
-        f"{r['nonideality']:<22}{r['level']:>9g}{r['games']:>7d}{r['mean_score']:>+13.2f}"
+        f"{r['nonideality']:<29}{r['level']:>9g}{r['games']:>7d}{r['mean_score']:>+13.2f}"
         f"{r['min_score']:>+8.0f}{r['max_score']:>+9.0f}{r['mean_energy_mj']:>11.2f}"
         f"{r['energy_per_step_uj']:>11.3f}"
         for r in rows
@@ -128,13 +156,14 @@ def write_figure(games: list[RobustnessGame], options: argparse.Namespace) -> Pa
     for g in games:
         counts[g.nonideality, g.level] += 1
     span = "-".join(dict.fromkeys(str(n) for n in (min(counts.values()), max(counts.values()))))
-    labels = {name: d.label for name, d in DEVIATIONS.items()}
-    figure = draw_robustness(
-        games,
-        labels,
-        Memristor.from_file(options.device),
-        f"{options.checkpoint.name}, {span} games a level, lines: mean, bands: lowest to highest",
-    )
+    device = Memristor.from_file(options.device)
+    if options.nonideal:
+        title = f"{options.checkpoint.name}, {span} games each, bars: mean"
+        figure = draw_left_out(games, device, title)
+    else:
+        labels = {name: d.label for name, d in DEVIATIONS.items()}
+        title = f"{options.checkpoint.name}, {span} games a level, lines: mean, bands: range"
+        figure = draw_robustness(games, labels, device, title)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110)
     return path
@@ -145,6 +174,7 @@ def run(options: argparse.Namespace) -> None:
     use_target(options.target)
     load_checkpoint(options.checkpoint)
     Memristor.from_file(options.device)
+    Nonidealities.parse(options.nonideal)
     games = all_games(options)
     figure = write_figure(games, options)
     rows = summary(games)

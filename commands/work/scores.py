@@ -28,11 +28,12 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, 
     ]
     for r in records:
         terms = [r.energy[t] / mjoule for t in ("pulse", "bias", "read")]
+        total = sum(r.energy.values(), 0 * mjoule) / mjoule
         lines.append(
             f"{r.seed:5d}  {r.score:+5.0f}  {r.decisions:9d}  {r.game_time / second:8.1f}"
             f"  {r.wall_time / second:8.1f}  {r.game_time / r.wall_time:11.1f}"
             f"  {1e3 * r.step_time_median / second:9.2f}"
-            f"  {terms[0]:11.4f}  {terms[1]:9.3f}  {terms[2]:10.6f}  {sum(terms):10.3f}"
+            f"  {terms[0]:11.4f}  {terms[1]:9.3f}  {terms[2]:10.6f}  {total:10.3f}"
         )
     charged = {
         "trained": "each synapse's own voltage",
@@ -45,6 +46,7 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, 
         f"bias charged at {charged}",
         lines_line(checkpoint, device),
         time_line(records, device),
+        *periphery_lines(records),
         *gpu_lines(records, n_synapses, device),
         saturation_line(records),
     ]
@@ -80,6 +82,15 @@ def time_line(records: list[GameRecord], device: Memristor) -> str:
         f"{mean:.1%} of the step's {STEP_DURATION / msecond:.1f} ms, {largest:.1%} at most"
         + ("" if largest <= 1 else ": they do NOT FIT into a step")
     )
+
+
+def periphery_lines(records: list[GameRecord]) -> list[str]:
+    """What converters and a reference column took of the total, where they are there."""
+    spent = [r.energy["periphery"] for r in records if "periphery" in r.energy]
+    if not spent:
+        return []
+    mean = sum(spent, 0 * mjoule) / len(spent)
+    return [f"converters and reference column: {mean / mjoule:.4f} mJ a game, in the total"]
 
 
 def saturation_line(records: list[GameRecord]) -> str:

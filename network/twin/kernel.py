@@ -83,6 +83,8 @@ class Pulses(NamedTuple):
         Seeds of that noise.
     shift : int
         Number of the step in the noise, less that of the call.
+    inp_step, inp_bound, out_step, out_bound, w_noise : float
+        As in `mstpn.synapses.periphery.Periphery`.
     """
 
     delta_f_min: float
@@ -94,6 +96,11 @@ class Pulses(NamedTuple):
     std: float
     keys: Array
     shift: int
+    inp_step: float = 0.0
+    inp_bound: float = 0.0
+    out_step: float = 0.0
+    out_bound: float = 0.0
+    w_noise: float = 0.0
 
 
 class Visits(NamedTuple):
@@ -116,6 +123,7 @@ class Visits(NamedTuple):
 
 _pulse = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain", "numba")
 _windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W", "numba")
+_converted = law.function(law.CONVERTED, "x, step, bound", "numba")
 _noise_level = numba.njit(noise_level)
 
 
@@ -193,6 +201,32 @@ def _add_reads(rows: Array, w: Array, f: Array, z: Array, current: Array) -> Non
         z_j = z[j]
         for i in range(current.shape[0]):
             current[i] += (w[j, i] + f[j, i]) * z_j
+
+
+@numba.njit(inline="never")
+def _add_noise_of_reads(
+    rows: Array,
+    w: Array,
+    f: Array,
+    z: Array,
+    offset: float,
+    std: float,
+    key: int,
+    step: int,
+    current: Array,
+) -> None:
+    """Of every device and of those of the reference column, summed by their squares."""
+    n_out = current.shape[0]
+    square, reference = np.zeros_like(current), current.dtype.type(0)
+    for j in rows:
+        reference += (offset * z[j]) ** 2
+        for i in range(n_out):
+            square[i] += ((offset + (w[j, i] + f[j, i])) * z[j]) ** 2
+    first = z.shape[0] * n_out
+    shared = math.sqrt(reference) * _noise_level(key, step, first + n_out)
+    for i in range(n_out):
+        own = math.sqrt(square[i]) * _noise_level(key, step, first + i)
+        current[i] += std * NOISE_UNIT * (own - shared)
 
 
 @numba.njit(fastmath=_FAST, inline="never")
@@ -280,8 +314,18 @@ def _write(
             f[j, i] = _windowed(faded, pulse, low, high, w[j, i])
 
 
+@numba.njit(inline="never")
+def _presynaptic(x: Array, h: Array, normalise: bool, pulses: Pulses, z: Array) -> Any:
+    """Write z, as the rows get it; return the norm that it was divided by, or 1."""
+    norm = _joined(x, h, normalise, z)
+    if pulses.inp_step > 0:
+        for j in range(z.shape[0]):
+            z[j] = _converted(z[j], pulses.inp_step, pulses.inp_bound)
+    return norm
+
+
 @numba.njit(fastmath=_FAST, inline="never")
-def _presynaptic(x: Array, h: Array, normalise: bool, z: Array) -> Any:
+def _joined(x: Array, h: Array, normalise: bool, z: Array) -> Any:
     """Write z = [x; h], or x alone, divided by its Euclidean norm if asked; return norm or 1."""
     n_in = x.shape[0]
     square = x.dtype.type(0)
@@ -385,7 +429,7 @@ def forward(
                 f[:] = 0
                 seen[b] = first + t
                 h[:] = 0
-            _presynaptic(x[t, b], h, normalise, z)
+            _presynaptic(x[t, b], h, normalise, pulses, z)
             n = 0
             for j in range(n_pre):
                 found[n] = j
@@ -397,6 +441,15 @@ def forward(
                 row[v : v + n] = active
             current[:] = layer.bias
             _add_reads(active, layer.weight, f, z, current)
+            if pulses.w_noise > 0:
+                _add_noise_of_reads(
+                    *(active, layer.weight, f, z, kind(pulses.offset), pulses.w_noise),
+                    *(pulses.keys[b], number + t, current),
+                )
+            if pulses.out_step > 0:
+                for i in range(n_out):
+                    u = _converted(current[i] - layer.bias[i], pulses.out_step, pulses.out_bound)
+                    current[i] = layer.bias[i] + u
             for i in range(n_out):
                 h[i] = np.tanh(current[i])
             _issue(active, layer.gamma, h, z, least, most, issued)
@@ -656,7 +709,8 @@ def backward(
     The gradient of Gamma passes the limits straight through, so that a Gamma too small for any
     pulse can grow: it is that of the update that was wanted, at the F that came of it. Those of
     h and z stop at an update that is not issued or bounded, as the recursion itself does:
-    passed on, they grow without bound where the recursion is stable. Noise is left out. Silent
+    passed on, they grow without bound where the recursion is stable. Noise is left out, and
+    converters are passed straight through where a row is driven. Silent
     inputs get the gradient 0, which is right behind a ReLU.
 
     Returns
@@ -692,11 +746,11 @@ def backward(
             for t in range(n_steps - 1, -1, -1):
                 h = h_all[t, b]
                 if keep[t, b] == 0:
-                    norm = _presynaptic(x[t, b], zero, normalise, z)
+                    norm = _presynaptic(x[t, b], zero, normalise, pulses, z)
                 elif t == 0:
-                    norm = _presynaptic(x[t, b], h0[b], normalise, z)
+                    norm = _presynaptic(x[t, b], h0[b], normalise, pulses, z)
                 else:
-                    norm = _presynaptic(x[t, b], h_all[t - 1, b], normalise, z)
+                    norm = _presynaptic(x[t, b], h_all[t - 1, b], normalise, pulses, z)
                 spent, read = exponent * grad_pulse[t, b], grad_read[t, b]
                 da[:] = grad_h[t, b] + dh
                 start = starts[b, t]

@@ -27,6 +27,7 @@ from mstpn.network.wiring import lines_of, per_synapse
 from mstpn.synapses import law
 from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.nonidealities import NOISE_UNIT, SMALLEST_DECAY, Deviations, noise_level
+from mstpn.synapses.periphery import Periphery
 from mstpn.synapses.write_limits import WriteLimits
 
 if TYPE_CHECKING:
@@ -66,12 +67,12 @@ class State(NamedTuple):
 
 
 class CycleNoise(NamedTuple):
-    """Noise of dF from pulse to pulse.
+    """Noise of dF from pulse to pulse, and seeds of that of the reads.
 
     Parameters
     ----------
     std : float
-        Relative standard deviation.
+        Relative standard deviation of dF.
     keys : Tensor of int64, (B,)
         Seed of each sequence's noise.
     step : Tensor of int64, ()
@@ -89,6 +90,11 @@ class CycleNoise(NamedTuple):
         synapse = synapse + torch.arange(n_out, device=device)[:, None]
         level = noise_level(self.keys[:, None, None], self.step + t, synapse)
         return (1 + self.std * (level.double() * NOISE_UNIT)).clamp_min(0)
+
+    def of_reads(self, t: int, n_out: int, n_pre: int) -> Tensor:
+        """Standard normal noise of the outputs and the reference column at step `t`, (B, N + 1)."""
+        place = n_pre * n_out + torch.arange(n_out + 1, device=self.keys.device)
+        return noise_level(self.keys[:, None], self.step + t, place).double() * NOISE_UNIT
 
 
 class Spent(NamedTuple):
@@ -119,9 +125,12 @@ class STHebbLayer(nn.Module):
     ----------
     deviations : Deviations or None
         Of the devices, arrays of (N, M); see `put_on`.
+    periphery : Periphery or None
+        What stands around them.
     """
 
     deviations: Deviations | None = None
+    periphery: Periphery | None = None
 
     def __init__(self, n_in: int, config: TwinConfig) -> None:
         super().__init__()
@@ -170,7 +179,7 @@ class STHebbLayer(nn.Module):
     def _is_slow(self) -> bool:
         return self.deviations is not None and self.deviations.slow_fraction > 0
 
-    def put_on(self, deviations: Deviations | None) -> None:
+    def put_on(self, deviations: Deviations | None, periphery: Periphery | None = None) -> None:
         """Run on other devices from now on; the parameters are what is programmed.
 
         Gradients go through the deviations to the parameters.
@@ -180,12 +189,19 @@ class STHebbLayer(nn.Module):
         deviations : Deviations or None
             Arrays of (M, N), in the order of the Brian2 network's synapses; None for ideal
             devices.
+        periphery : Periphery, optional
+            What stands around them.
 
         Raises
         ------
         ValueError
-            If F is to decay with two exponentials in a layer that divides it by a norm.
+            If F is to decay with two exponentials, or a periphery to be there, in a layer that
+            divides F by a norm.
         """
+        if periphery is not None and not _acts(periphery):
+            periphery = None
+        if periphery is not None and self.config.normalisation == "stpn":
+            raise ValueError("a periphery needs a crossbar, which the normalisation stpn has not")
         if deviations is not None:
             if deviations.slow_fraction > 0 and self.config.normalisation == "stpn":
                 raise ValueError("slow_fraction must be 0 with the normalisation stpn")
@@ -196,7 +212,7 @@ class STHebbLayer(nn.Module):
                 else v
                 for v in deviations
             )
-        self.deviations = deviations
+        self.deviations, self.periphery = deviations, periphery
 
     def forward(
         self,
@@ -221,7 +237,7 @@ class STHebbLayer(nn.Module):
             normalisation stpn, each step compiled by torch. Else eager torch. The kernel leaves
             the gradient of inputs that are 0 at 0, which is right behind a ReLU.
         noise : CycleNoise, optional
-            Of every update; gradients are those of the updates without it.
+            Of every update, and of the reads; gradients are those without it.
 
         Returns
         -------
@@ -248,10 +264,19 @@ class STHebbLayer(nn.Module):
             step = partial(_slow_step, self.deviations)
         outputs = []
         for t, (x_t, keep_t) in enumerate(zip(x, keep, strict=True)):
-            relative = noise.relative(t, *self.weight.shape) if noise is not None else None
-            state = step(x_t, keep_t, state, *parameters, relative)
+            relative = noise.relative(t, *self.weight.shape) if noise and noise.std else None
+            state = step(x_t, keep_t, state, *parameters, relative, self._crossbar(noise, t))
             outputs.append(state.h)
         return torch.stack(outputs), state
+
+    def _crossbar(self, noise: CycleNoise | None, t: int) -> "_Crossbar | None":
+        d, periphery = self.deviations, self.periphery
+        if d is None or periphery is None:
+            return None
+        normal = None
+        if periphery.w_noise and noise is not None:
+            normal = noise.of_reads(t, *self.weight.shape).to(self.weight.dtype)
+        return _Crossbar(periphery, d.read_gain, d.reference_gain, normal)
 
     @property
     def _gain(self) -> Tensor | None:
@@ -281,7 +306,9 @@ class STHebbLayer(nn.Module):
         wanted = issued = clipped = 0
         for t in range(len(x)):
             now = slice(t, t + 1)
-            z = _presynaptic(x[t], state.h * keep[t][:, None], self.config)
+            z = _presynaptic(
+                x[t], state.h * keep[t][:, None], self.config, self._crossbar(noise, t)
+            )
             at_step = noise._replace(step=noise.step + t) if noise is not None else None
             _, state = self(x[now], state, keep[now], noise=at_step)
             size = (self.gamma * torch.einsum("bi,bj->bij", state.h, z)).abs()
@@ -358,7 +385,10 @@ class STHebbLayer(nn.Module):
     @property
     def _has_kernel(self) -> bool:
         on_cpu = self.weight.device.type == "cpu"
-        return on_cpu and self.config.normalisation != "stpn" and not self._is_slow
+        d, p, how = self.deviations, self.periphery, self.config.normalisation
+        wired = d is not None and d.read_gain is not None
+        beyond = p is not None and (p.disturb > 0 or (p.inp_step > 0 and how == "l2"))
+        return on_cpu and how != "stpn" and not (self._is_slow or wired or beyond)
 
     @property
     def _on_devices(self) -> tuple[Tensor, Tensor]:
@@ -377,13 +407,18 @@ class STHebbLayer(nn.Module):
 
         zero = torch.zeros(n_batch, dtype=torch.int64)
         std, keys, step = noise or CycleNoise(0.0, zero, torch.tensor(0))
+        around = {"offset": charges.offset / charges.kappa if charges is not None else 0.0}
+        if (p := self.periphery) is not None:
+            names = ("offset", "inp_step", "inp_bound", "out_step", "out_bound", "w_noise")
+            around = {name: getattr(p, name) for name in names}
+            around["w_noise"] *= noise is not None
         return Pulses(
             **asdict(self.config.limits or _UNLIMITED),
             exponent=charges.exponent if charges is not None else 1.0,
-            offset=charges.offset / charges.kappa if charges is not None else 0.0,
             std=std,
             keys=keys.numpy(),
             shift=int(step),
+            **around,
         )
 
     def _recursion(
@@ -447,11 +482,69 @@ class _EagerStepper:
         return self._state
 
 
-def _presynaptic(x: Tensor, h: Tensor, config: TwinConfig) -> Tensor:
+class _Crossbar(NamedTuple):
+    """What acts on a step beside its devices: see `mstpn.synapses.periphery`.
+
+    Parameters
+    ----------
+    periphery : Periphery
+    read_gain : Tensor, (N, M), optional
+    reference_gain : Tensor, (M,), optional
+    normal : Tensor, (B, N + 1), optional
+        Noise of the reads of this step, as `CycleNoise.of_reads`.
+    """
+
+    periphery: Periphery
+    read_gain: Tensor | None
+    reference_gain: Tensor | None
+    normal: Tensor | None
+
+    def presynaptic(self, z: Tensor) -> Tensor:
+        """As the rows get it; gradients pass straight through where a row is driven at all."""
+        seen = self.periphery.presynaptic(z).detach()
+        return seen + (z - z.detach()) * (seen != 0)
+
+    def read(self, total: Tensor, z: Tensor) -> Tensor:
+        """Current over V_read kappa of devices of W + F, (B, N)."""
+        p = self.periphery
+        conductance = p.offset + total
+        if self.read_gain is not None:
+            conductance = self.read_gain * conductance
+        seen = z if self.reference_gain is None else self.reference_gain * z
+        current = torch.einsum("bij,bj->bi", conductance, z)
+        reference = p.offset * seen.sum(-1, keepdim=True)
+        if self.normal is not None:
+            with torch.no_grad():
+                squares = torch.einsum("bij,bj->bi", conductance.square(), z.square())
+                of_columns = squares.sqrt() * self.normal[:, :-1]
+                of_reference = p.offset * seen.norm(dim=-1, keepdim=True) * self.normal[:, -1:]
+            current = current + p.w_noise * of_columns
+            reference = reference + p.w_noise * of_reference
+        u = current - reference
+        return p.output(u).detach() + (u - u.detach())
+
+    def disturbed(
+        self, trace: Tensor, update: Tensor, gain: Tensor, limits: WriteLimits, weight: Tensor
+    ) -> Tensor:
+        """F after the pulses of the other rows, of which `update` is what was wanted."""
+        selected = _pulse(update, None, None, limits)
+        others = selected.sum(-1, keepdim=True) - selected
+        pulse = self.periphery.disturb * gain * others
+        return _windowed(trace, pulse, limits.total_min, limits.total_max, weight)
+
+
+def _acts(periphery: Periphery) -> bool:
+    p = periphery
+    return bool(p.reference or p.inp_step or p.disturb)
+
+
+def _presynaptic(
+    x: Tensor, h: Tensor, config: TwinConfig, crossbar: _Crossbar | None = None
+) -> Tensor:
     z = torch.cat([x, h], dim=1) if config.feedback else x
     if config.normalisation == "l2":
         z = z / z.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
-    return z
+    return z if crossbar is None else crossbar.presynaptic(z)
 
 
 def _step(
@@ -465,13 +558,14 @@ def _step(
     config: TwinConfig,
     gain: Tensor | None,
     relative: Tensor | None,
+    crossbar: _Crossbar | None = None,
 ) -> State:
     """One step of the recursion, eager."""
     h = state.h * keep[:, None]
     trace = state.trace * keep[:, None, None]
-    z = _presynaptic(x, h, config)
+    z = _presynaptic(x, h, config, crossbar)
     total = weight + trace
-    current = torch.einsum("bij,bj->bi", total, z)
+    current = _read(total, z, crossbar)
     if config.normalisation == "stpn":
         norm = total.norm(dim=-1).clamp_min(NORM_FLOOR)
         current, trace = current / norm, trace / norm[..., None]
@@ -479,12 +573,21 @@ def _step(
     limits = config.limits or _UNLIMITED
     update = _wanted(h, z, gamma, config.limits)
     ideal = decay * trace + (update if gain is None else gain * update)
-    if config.limits is None and relative is None:
+    disturbed = crossbar is not None and crossbar.periphery.disturb > 0
+    if config.limits is None and relative is None and not disturbed:
         return State(h, ideal)
     with torch.no_grad():
         pulse = _pulse(update, gain, relative, limits)
         limited = _windowed(decay * trace, pulse, limits.total_min, limits.total_max, weight)
+        if crossbar is not None and disturbed:
+            limited = crossbar.disturbed(limited, update, gain, limits, weight)
     return State(h, limited + (ideal - ideal.detach()))
+
+
+def _read(total: Tensor, z: Tensor, crossbar: _Crossbar | None) -> Tensor:
+    if crossbar is not None:
+        return crossbar.read(total, z)
+    return torch.einsum("bij,bj->bi", total, z)
 
 
 def _wanted(h: Tensor, z: Tensor, gamma: Tensor, limits: WriteLimits | None) -> Tensor:
@@ -526,11 +629,12 @@ def _slow_step(
     config: TwinConfig,
     gain: Tensor,
     relative: Tensor | None,
+    crossbar: _Crossbar | None = None,
 ) -> State:
     """One step of the recursion where F decays with two exponentials; see `WRITE_SLOW`."""
-    z = _presynaptic(x, state.h * keep[:, None], config)
+    z = _presynaptic(x, state.h * keep[:, None], config, crossbar)
     fast, slow = (state.trace * keep[:, None, None, None]).unbind(1)
-    h = torch.tanh(torch.einsum("bij,bj->bi", weight + fast + slow, z) + bias)
+    h = torch.tanh(_read(weight + fast + slow, z, crossbar) + bias)
     update = _wanted(h, z, gamma, config.limits)
     share, slow_decay = deviations.slow_fraction, deviations.slow_decay(decay)
     moved = gain * update

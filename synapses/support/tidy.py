@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
     """Read a table whose columns are the fields of a dataclass, of type int, float or str.
 
+    A column of a field with a default may be missing, as in a table that an earlier version wrote.
+
     What a spreadsheet makes of it is read too: a byte order mark, semicolons with decimal commas,
     tabs, columns in another order, empty rows at the end.
 
@@ -34,7 +36,9 @@ def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
     ValueError
         If a column is missing or a value of the wrong kind; the message names file and line.
     """
-    kinds: dict[str, Any] = {f.name: f.type for f in fields(row_type)}  # type: ignore[arg-type]
+    of_row = fields(row_type)  # type: ignore[arg-type]
+    kinds: dict[str, Any] = {f.name: f.type for f in of_row}
+    optional = {f.name for f in of_row if f.default is not MISSING}
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -46,7 +50,11 @@ def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
         if not any(row.values()):
             continue
         try:
-            values = {name: _value(kind, row[name], delimiter) for name, kind in kinds.items()}
+            values = {
+                name: _value(kind, row[name], delimiter)
+                for name, kind in kinds.items()
+                if name in row or name not in optional
+            }
         except KeyError as error:
             raise ValueError(f"{path}, line {reader.line_num}: no column {error}") from error
         except (TypeError, ValueError) as error:
