@@ -60,7 +60,7 @@ def interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
         The device as it is in front.
     """
     value, draws = drawn[0], drawn[1:]
-    if not len(draws):
+    if (draws == value).all():  # none drawn, or nothing assumed; infinite ones, too
         return float(value), float(value)
     outside = 1 - COVERAGE
     low, high = np.quantile(draws, (outside / 2, 1 - outside / 2))

@@ -214,8 +214,10 @@ def per_synapse(ledger: xr.Dataset, _device: Memristor) -> Figure:
     """Fig. 4i: energy of each synapse over the game, all terms."""
     figure, axes = _axes(7.2, 3.0)
     spent = 1e9 * ledger.synapse_energy.sum("term").values.T
-    least = max(spent[spent > 0].min(initial=spent.max()), 1e-4 * spent.max())
-    image = axes.imshow(spent, aspect="auto", cmap="cividis", norm=LogNorm(least, spent.max()))
+    most = spent.max()
+    least = max(spent[spent > 0].min(initial=most), 1e-4 * most)
+    norm = LogNorm(least, most) if least < most else None
+    image = axes.imshow(spent, aspect="auto", cmap="cividis", norm=norm)
     axes.set(xlabel="presynaptic unit", ylabel="postsynaptic unit")
     axes.spines[:].set_visible(False)
     figure.colorbar(image, label="energy of the game,\npulses + bias + reads (nJ)")

@@ -43,11 +43,12 @@ class Bar:
 
 def picture(bars: Sequence[Bar], caption: str) -> Html:
     """Bars over one logarithmic axis, as HTML that fits any width."""
-    low = math.floor(math.log10(min(bar.ends[0] for bar in bars)))
-    high = math.ceil(math.log10(max(bar.ends[1] for bar in bars)))
+    drawn = [end for bar in bars for end in bar.ends if end > 0]
+    low, high = math.floor(math.log10(min(drawn))), math.ceil(math.log10(max(drawn)))
 
     def place(value: float) -> float:
-        return 100 * (math.log10(value) - low) / (high - low)
+        """Share of the width; what is not above 0 lies at the left end."""
+        return 100 * (math.log10(value) - low) / (high - low) if value > 0 else 0.0
 
     decades = [f'<i style="left:{place(10.0**k):.2f}%"></i>' for k in range(low, high + 1)]
     lines = []

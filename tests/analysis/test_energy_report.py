@@ -7,10 +7,11 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from html.parser import HTMLParser
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -26,7 +27,9 @@ from mstpn.analysis.energy.policies import trained
 from mstpn.analysis.energy.recording import Recording
 from mstpn.analysis.gpu import MEASURED
 from mstpn.analysis.gpu.baselines import MAIN, baselines, paper_game
+from mstpn.analysis.report import tables
 from mstpn.analysis.report.markup import MARKS
+from mstpn.analysis.report.page import make_report
 from mstpn.analysis.report.wording import energy, number
 from mstpn.bridge.play import GameRecord
 from mstpn.commands.work import scores
@@ -305,6 +308,38 @@ def test_a_game_prints_the_ratio_of_its_report(found: dict[str, Any], device: Me
     held, ratio = scores.gpu_lines([record], 144, device)
     assert "0.6 V charged on every synapse" in held
     assert f" {found['main_ratio']:.3g} x as much on the same 12,960 synapse updates" in ratio
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:Data has no positive values:UserWarning")
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_game_that_spends_nothing_has_a_page(stated: bool, device: Memristor) -> None:
+    """Smallest Lambda at 0 V and no pulse: 0 J at the agent's voltages, and no end to the ratio."""
+    shape = (8, 3)
+    quiet = Recording(
+        weight=np.zeros(shape),
+        decay=np.full(shape, device.decay_min),
+        gamma=np.zeros(shape),
+        step_duration=1 / 15 * second,
+        h=np.zeros((4, 3)),
+        event_count=np.ones(4, dtype=int),
+        event_unit=np.arange(4),
+        event_z=np.ones(4),
+    )
+    known = device if stated else replace(device, constants=MappingProxyType({}))
+    registry = baselines()
+    made = make_report(quiet, known, registry, n_samples=2, seed=0)
+    drawn = made.figures()
+    assert set(drawn) == FIGURES
+    drawn["4i_per_synapse"].savefig(BytesIO())
+    page = made.html(tables.paper_check(made.game, known, registry), {})
+    read = Reader(page)
+    assert read.open == []
+    assert not re.search(r"\bnan\b", page)
+    assert any("0 J" in cell for rows in read.tables for row in rows for cell in row)
+    for step in made.steps:
+        for row in made.ratios(step).values():
+            assert row.low <= row.value <= row.high
 
 
 @pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and its driver")
