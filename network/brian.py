@@ -33,6 +33,7 @@ from mstpn.network.wiring import check_bias_lines, check_one_decay_per_line, n_f
 from mstpn.synapses import st_hebb
 from mstpn.synapses.memristor import DECAY_ROUNDING, Memristor
 from mstpn.synapses.nonidealities import Deviations, Nonidealities
+from mstpn.synapses.periphery import Periphery
 from mstpn.synapses.support.state import check_state
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -200,7 +201,7 @@ class MSTPNNetwork:
             st_hebb.share_constants(self.neurons, shared)
         self.neurons.subexpression_updater.when = "before_synapses"
         output = TANH
-        if periphery is not None:
+        if periphery is not None and spread is not None and deviations is not None:
             output = output_code(periphery)
             self.neurons.namespace.update(output_constants(periphery, weight.size))
             self._reference = Reference(spread, deviations, device, *parameters.weight.T.shape)
@@ -233,14 +234,14 @@ class MSTPNNetwork:
 
         Where lines have a resistance these are the lines' voltages.
         """
-        if "V_line" not in self.synapses.variables:
+        spread = self.nonidealities
+        if spread is None or "V_line" not in self.synapses.variables:
             st_hebb.apply_bias(self.synapses, self.device, bias_voltage=bias_voltage)
             return
         self.device.decay(bias_voltage)
         line = np.broadcast_to(np.asarray(bias_voltage / volt).ravel(), len(self.synapses)) * volt
         cells = self.device.conductance(self.of_synapses("W"))
-        resistance = self.nonidealities.ir_drop_rs
-        held = held_voltage(line.reshape(cells.shape), cells, self.device, resistance)
+        held = held_voltage(*(line.reshape(cells.shape), cells, self.device, spread.ir_drop_rs))
         with self.synapses.assigning("V_bias", "V_line"):
             self.synapses.V_line, self.synapses.V_bias = line, held.ravel()
 
@@ -278,13 +279,13 @@ class MSTPNNetwork:
         if self._periphery is None:
             self._z_total[:] = z.sum()
         else:
-            self._convert(z)
+            self._convert(z, self._periphery)
         self._stepper.tick()
         return h.copy()
 
-    def _convert(self, z: NDArray[np.float64]) -> None:
+    def _convert(self, z: NDArray[np.float64], periphery: Periphery) -> None:
         """Inputs as they reach the rows, and what the periphery knows and spends of them."""
-        z[:] = self._periphery.presynaptic(z)
+        z[:] = periphery.presynaptic(z)
         key, step = int(self._read_key[0]), int(self._timestep[0])
         self._z_total[:] = self._reference.z_total(z, key, step)
         self._spent += self._reference.spent(z)

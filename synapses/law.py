@@ -138,8 +138,8 @@ def _clipped(x: float, low: float, high: float) -> float:
 def _torch() -> dict[str, Any]:
     import torch
 
-    functions = {"exp": torch.exp, "expm1": torch.expm1, "log": torch.log, "sign": torch.sign}
-    functions |= {"clip": torch.clamp, "int": _same, "floor": torch.floor}
+    functions: dict[str, Any] = {"exp": torch.exp, "expm1": torch.expm1, "log": torch.log}
+    functions |= {"sign": torch.sign, "floor": torch.floor, "clip": torch.clamp, "int": _same}
     return functions | {"inf": math.inf}
 
 

@@ -65,7 +65,7 @@ class Wires:
 
     def _nodal_matrix(self) -> csc_matrix:
         row, column, g = self._row, self._column, self._segment
-        pairs = [
+        pairs: list[tuple[Any, Any, Any]] = [
             (row.ravel(), column.ravel(), self._cells.ravel()),
             (row[:, :-1].ravel(), row[:, 1:].ravel(), g),
             (column[:-1].ravel(), column[1:].ravel(), g),

@@ -579,7 +579,7 @@ def _step(
     with torch.no_grad():
         pulse = _pulse(update, gain, relative, limits)
         limited = _windowed(decay * trace, pulse, limits.total_min, limits.total_max, weight)
-        if crossbar is not None and disturbed:
+        if crossbar is not None and gain is not None and disturbed:
             limited = crossbar.disturbed(limited, update, gain, limits, weight)
     return State(h, limited + (ideal - ideal.detach()))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import oracles
@@ -34,7 +35,7 @@ def parameters(limits: WriteLimits | None = LIMITS, **others: Array) -> LayerPar
     rng = np.random.default_rng(0)
     decay = np.full((N, M), LAMBDA)
     decay[:, N_IN:] = LAMBDA_OF_H
-    made: dict[str, Array] = {
+    made: dict[str, Any] = {
         "weight": rng.uniform(-0.5, 0.5, (N, M)),
         "decay": decay,
         "gamma": rng.uniform(-0.05, 0.05, (N, M)),
@@ -104,7 +105,7 @@ class CrossbarRecursion:
         for i, j in np.ndindex(M, N):
             wanted = self.p.gamma[j, i] * self.h[j] * z[i]
             if abs(wanted) >= LIMITS.delta_f_min:
-                issued[i, j] = np.copysign(min(abs(wanted), LIMITS.delta_f_max), wanted)
+                issued[i, j] = np.sign(wanted) * np.minimum(abs(wanted), LIMITS.delta_f_max)
             size = abs(issued[i, j]) / self.d.df_max
             energy[i, j] = self.d.e_pulse * size**self.d.energy_exponent
             noise = max(1 + 0.3 * cycle_noise(KEY, self.number, i * N + j), 0)
@@ -271,7 +272,7 @@ def test_a_game_goes_on_from_its_state(device: Memristor) -> None:
         first.step(x)
     second_network.restore(first.state())
     rest = [[net.step(x) for x in frames()[10:]] for net in (first, second_network)]
-    np.testing.assert_array_equal(*rest)
+    np.testing.assert_array_equal(rest[0], rest[1])
     energies = [net.energy() for net in (first, second_network)]
     assert {k: float(v) for k, v in energies[0].items()} == {
         k: float(v) for k, v in energies[1].items()
@@ -311,12 +312,13 @@ def test_what_cannot_be_is_refused(device: Memristor) -> None:
     each = replace(p, bias_lines="synapse", decay=np.linspace(0.1, 0.9, N * M).reshape(N, M))
     with pytest.raises(ValueError, match="ir_drop_rs needs bias voltages of rows or of columns"):
         network(device, ["ir_drop_rs=1"], each)
-    for settings, message in (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({"half_select": 1.2}, r"half_select must lie in \[0, 1\], got 1\.2"),
         ({"half_select": 0.5, "slow_fraction": 0.1}, "half_select must be 0 with slow_fraction"),
         ({"out_bound": 0.0}, "out_bound must be positive, got 0"),
         ({"inp_res": -1.0}, "inp_res must be at least 0 and finite, got -1"),
-    ):
+    )
+    for settings, message in refused:
         with pytest.raises(ValueError, match=message):
             Nonidealities(**settings)
     with pytest.raises(DimensionMismatchError, match="ir_drop_rs must be in ohm"):

@@ -1,5 +1,7 @@
 """Crossbars whose lines have a resistance, against dense solutions and closed forms."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from brian2.units import DimensionMismatchError, amp, mS, ohm, siemens, volt
@@ -16,7 +18,7 @@ def dense(cells: Array, rows: Array, columns: Array) -> tuple[Array, Array]:
     m, n = cells.shape
     matrix, injected = np.zeros((2 * m * n, 2 * m * n)), np.zeros(2 * m * n)
 
-    def link(a: int, b: int | None, conductance: float, potential: float = 0.0) -> None:
+    def link(a: int, b: int | None, conductance: Any, potential: Any = 0.0) -> None:
         matrix[a, a] += conductance
         if b is None:
             injected[a] += conductance * potential
