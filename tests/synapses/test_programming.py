@@ -76,7 +76,7 @@ def test_an_array_is_the_loop_over_its_pulses(access: str) -> None:
                 for other in set(range(5)) - {c}:
                     lines[r, other] = after(lines[r, other], sign * line)
                     half += 1
-            lines[r, c] = after(lines[r, c], v[r, c])
+            lines[r, c] = after(float(lines[r, c]), float(v[r, c]))
         if access == "rows" and c == 4:
             for sign in (1, -1):
                 line = float(np.max(sign * v[r])) / 2
