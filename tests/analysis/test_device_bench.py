@@ -36,6 +36,7 @@ from mstpn.analysis.device.bench_report import BenchReport, measure
 from mstpn.analysis.device.fit import fit_device
 from mstpn.analysis.device.reading import read_measurements
 from mstpn.analysis.device.tables import BIAS_POWER, DECAY, LONG_TERM, PULSES
+from mstpn.commands.work import bench as work
 from mstpn.synapses.bench import protocols as bench
 from mstpn.synapses.bench.characterisation import long_term_pulses, power_under_bias
 from mstpn.synapses.bench.protocols import Decay
@@ -443,7 +444,7 @@ def test_bad_measured_files_are_one_line(
     text: str | None,
     message: str,
 ) -> None:
-    monkeypatch.setattr(example, "measure", lambda *_args, **_options: report)
+    monkeypatch.setattr(work, "measure", lambda *_args, **_options: report)
     if text is not None:
         (tmp_path / name).write_text(text)
     out = tmp_path / "out"
