@@ -21,6 +21,7 @@ from mstpn.analysis.pictures.programming import (
     draw_programming,
 )
 from mstpn.bridge.programming import ArrayError, load_array, save_array
+from mstpn.commands.work import program as work
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mstpn.network.twin.layer import TwinConfig
@@ -188,8 +189,8 @@ def test_the_study_keeps_what_it_has_and_plays_what_is_missing(
             raise KeyboardInterrupt
         return pretended(cell)
 
-    monkeypatch.setattr(command, "play", play)
-    monkeypatch.setattr(command, "digest", lambda _: "0" * 12)
+    monkeypatch.setattr(work, "play", play)
+    monkeypatch.setattr(work, "digest", lambda _: "0" * 12)
     out = tmp_path / "p.csv"
     asked = ["--checkpoint", str(agent_file), "--target", "numpy", "--tolerances", "0.1,0.02"]
     asked += ["--games", "2", "--methods", "verify,open-loop", "--out", str(out)]
@@ -213,10 +214,10 @@ def test_a_game_of_the_study_is_that_of_its_array(
     options = command.parse_arguments(
         ["--checkpoint", str(agent_file), "--target", "numpy", "--tolerances", "0.3", *NONIDEAL]
     )
-    game = command.play(command.Cell("open-loop", 0.0, 3), options)
+    game = work.play(work.Cell("open-loop", 0.0, 3), options)
     assert (game.given_up, game.method, game.seed) == (0, "open-loop", 3)
     assert game.error_rms > 0.1
-    decreed = command.play(command.Cell(DECREED, 0.0, 3), options)
+    decreed = work.play(work.Cell(DECREED, 0.0, 3), options)
     assert (decreed.error_rms, decreed.time_s, decreed.inputs) == (0, 0, game.inputs)
 
 
@@ -239,7 +240,7 @@ def test_lines_are_the_means() -> None:
 def test_the_shipped_table_is_of_the_shipped_agent_and_device(command: ModuleType) -> None:
     games = read_rows(SHIPPED, ProgrammedGame)
     options = command.parse_arguments(["--tolerances", "0.01", "--sticky", "0.25"])
-    assert {g.inputs for g in games} == {command.digest(options)}
+    assert {g.inputs for g in games} == {work.digest(options)}
     assert {(g.method, g.tolerance) for g in games} >= {
         *(("verify", t) for t in (0.01, 0.02, 0.05, 0.1, 0.2)),
         *((name, 0.02) for name in ("at-once", "subtract")),
