@@ -103,7 +103,8 @@ def draw_robustness(
     n_columns = min(len(drawn), _COLUMNS)
     figure = Figure(figsize=(0.6 + 1.9 * n_columns, 0.4 + 3.3 * n_blocks))
     panels = figure.subplots(2 * n_blocks, n_columns, squeeze=False, sharey=False)
-    top = 1.08e3 * max(float(g.energy / joule) for g in games)
+    millijoules = [1e3 * float(g.energy / joule) for g in games]
+    span = (0.7 * min(millijoules), 1.4 * max(millijoules))
     for k in range(n_blocks * n_columns):
         block, column = divmod(k, n_columns)
         score, energy = panels[2 * block : 2 * block + 2, column]
@@ -117,7 +118,7 @@ def draw_robustness(
         score.set(ylim=(-23, 23), yticks=(-21, 0, 21))
         score.axhline(0, color=GREY, linewidth=0.5, zorder=0)
         score.tick_params(labelbottom=False)
-        energy.set(ylim=(0, top), xlabel=f"{labels[drawn[k]]}\n(assumed)")
+        energy.set(yscale="log", ylim=span, xlabel=f"{labels[drawn[k]]}\n(assumed)")
         for axes, label in ((score, "score"), (energy, "energy\n(mJ per game)")):
             axes.tick_params(labelleft=column == 0)
             axes.set_ylabel(label if column == 0 else "")
