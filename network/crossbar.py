@@ -4,12 +4,12 @@ Resistance of the lines acts by two gains per synapse. They follow from the spar
 crossbar's network, `mstpn.synapses.wires`, at the programmed W and stay while F changes:
 
 - a read: with F = 0 the gain is that of the full solution for any inputs, since the network is
-  linear in them. F moves conductances by a few per cent and with them the voltages' sag, by a few
-  per cent of it, which is left out. On frames of a game of Pong the read is off by less than
-  2e-4 of a weight times an input at 1 ohm a cell, where the lines take up to 1.8, and 1.3e-3 at
-  100 ohm (`tests/benchmarks/wires.py`);
+  linear in them. F moves the conductances, and with them what the lines take; that is left out. On
+  four frames of a game of Pong with the shipped agent the output is off by 1.4e-3 of a weight
+  times an input at 1 ohm a cell, where the lines change it by up to 0.26, and by 8.6e-3 of 1.9 at
+  10 ohm (`tests/benchmarks/wires.py`);
 - the bias voltage held: that at each device with F = 0, of rows or columns that are driven with
-  the lines' voltages. What the drivers deliver is charged.
+  the lines' voltages; off by 0.9 uV at 1 ohm. What the drivers deliver is charged.
 
 Pulses are not attenuated: one row of devices at a time draws so little that a pulse of 3.5 V loses
 less than 0.2 mV at 1 ohm a cell. The reference column takes part in reads alone and floats

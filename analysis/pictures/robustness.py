@@ -28,7 +28,7 @@ IDEAL = "ideal"
 ALL, BUT = "all", "all but "
 """Name of games with several deviations at once, and what stands before the one left out."""
 
-_COLUMNS = 4
+_COLUMNS = 5
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,7 @@ def draw_robustness(
     n_columns = min(len(drawn), _COLUMNS)
     figure = Figure(figsize=(0.6 + 1.9 * n_columns, 0.4 + 3.3 * n_blocks))
     panels = figure.subplots(2 * n_blocks, n_columns, squeeze=False, sharey=False)
-    millijoules = [1e3 * float(g.energy / joule) for g in games]
-    span = (0.7 * min(millijoules), 1.4 * max(millijoules))
+    spent = [1e3 * float(g.energy / joule) for g in games]
     for k in range(n_blocks * n_columns):
         block, column = divmod(k, n_columns)
         score, energy = panels[2 * block : 2 * block + 2, column]
@@ -118,7 +117,11 @@ def draw_robustness(
         score.set(ylim=(-23, 23), yticks=(-21, 0, 21))
         score.axhline(0, color=GREY, linewidth=0.5, zorder=0)
         score.tick_params(labelbottom=False)
-        energy.set(yscale="log", ylim=span, xlabel=f"{labels[drawn[k]]}\n(assumed)")
+        energy.set(
+            yscale="log",
+            ylim=(min(spent) / 1.5, max(spent) * 1.5),
+            xlabel=f"{labels[drawn[k]]}\n(assumed)",
+        )
         for axes, label in ((score, "score"), (energy, "energy\n(mJ per game)")):
             axes.tick_params(labelleft=column == 0)
             axes.set_ylabel(label if column == 0 else "")
@@ -152,7 +155,9 @@ def draw_left_out(games: Sequence[RobustnessGame], device: Memristor, title: str
         axes.set_xlabel(label)
     panels[0].set(yticks=range(len(names)), yticklabels=names, xlim=(-23, 23))
     panels[0].invert_yaxis()
-    panels[1].set_xscale("log")
+    low, *_, high = sorted(float(g.energy / joule) for g in games)
+    if high > 5 * low:
+        panels[1].set_xscale("log")
     figure.suptitle(f"{title}\nenergy: {marks(device)}; sizes of deviations: assumed", fontsize=9)
     return figure
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +15,13 @@ import scripts
 import torch
 from brian2.units import joule
 
-from mstpn.analysis.pictures.robustness import IDEAL, RobustnessGame, by_level, draw_robustness
+from mstpn.analysis.pictures.robustness import (
+    IDEAL,
+    RobustnessGame,
+    by_level,
+    draw_left_out,
+    draw_robustness,
+)
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
@@ -109,6 +115,49 @@ def test_a_stopped_run_keeps_its_games_and_is_made_up_for(
     assert out.read_bytes() == before
 
 
+def test_each_of_several_deviations_is_left_out_in_turn(
+    example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: Memristor
+) -> None:
+    work = scripts.load("work.robustness")
+    at_once = ["w_noise=0.01", "out_res=254", "out_bound=6", "t_inference=86400", "drift_nu=0.01"]
+    arguments = [word for text in at_once for word in ("--nonideal", text)]
+    options = example.parse_arguments([*arguments, "--games", "2"])
+    cells = work.grid(options)
+    assert [c[:2] for c in cells[:5]] == [
+        (IDEAL, 0.0),
+        ("all", 0.0),
+        ("all but drift_nu", 0.01),
+        ("all but w_noise", 0.01),
+        ("all but out_res", 254.0),
+    ]
+    assert [c.seed for c in cells] == [1000] * 5 + [1001] * 5
+    every = Nonidealities.parse(at_once)
+    assert cells[0].spread(at_once) == Nonidealities(seed=1000)
+    assert cells[1].spread(at_once) == replace(every, seed=1000)
+    assert cells[8].spread(at_once) == replace(every, w_noise=0.0, seed=1001)
+    assert work.digest(options) != work.digest(example.parse_arguments([]))
+    monkeypatch.setattr(work, "play", lambda cell, options: pretended(cell))
+    monkeypatch.setattr(work, "digest", lambda _: "0" * 12)
+    out = tmp_path / "games.csv"
+    whole = [*arguments, "--games", "2", "--target", "numpy", "--out", str(out)]
+    assert example.main(whole) == 0
+    assert plt.imread(out.with_suffix(".png")).ndim == 3
+    score, energy = draw_left_out(read_rows(out, RobustnessGame), device, "title").axes
+    assert [t.get_text() for t in score.get_yticklabels()] == [c.nonideality for c in cells[:5]]
+    means = [float(line.get_xdata()[0]) for line in energy.lines[1::2]]
+    levels = [c.level for c in cells[:5]]
+    np.testing.assert_allclose(means, [1e3 * (0.01010001 + v) for v in levels], rtol=1e-12)
+
+
+def test_energy_of_a_row_is_that_of_all_terms(tmp_path: Path) -> None:
+    row = replace(pretended(("w_noise", 0.1, 3)), periphery_j=0.5)
+    assert float(row.energy / joule) == pytest.approx(0.61010001, rel=1e-12)
+    earlier = {name: v for name, v in asdict(row).items() if name != "periphery_j"}
+    path = tmp_path / "earlier.csv"
+    path.write_text(csv_text([earlier]))
+    assert read_rows(path, RobustnessGame) == [replace(row, periphery_j=0.0)]
+
+
 def test_lines_are_the_means_and_bands_the_range(device: Memristor) -> None:
     cells = [(IDEAL, 0.0), ("weight_dtod", 0.1), ("weight_dtod", 0.3), ("drift_nu", 0.2)]
     games = [pretended((*cell, seed)) for seed in (5, 9) for cell in cells]
@@ -148,6 +197,11 @@ BAD_INPUT = {
     "no level": (["--levels", "drift_nu"], "must be a number, got ''"),
     "share": (["--levels", "slow_fraction=0.1,2"], "slow_fraction must lie in [0, 1], got 2.0"),
     "zero": (["--levels", "drift_nu=0"], "level 0 is always played"),
+    "both": (
+        ["--levels", "drift_nu=1", "--nonideal", "w_noise=1"],
+        "--levels is for one deviation",
+    ),
+    "nonideal": (["--nonideal", "noise=1"], "nonideal must be name=value"),
     "checkpoint": (["--checkpoint", "none.safetensors"], "none.safetensors: no such file"),
     "device": (["--device", "none.toml"], "device file none.toml"),
 }
