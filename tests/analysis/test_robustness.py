@@ -144,7 +144,7 @@ def test_each_of_several_deviations_is_left_out_in_turn(
     assert plt.imread(out.with_suffix(".png")).ndim == 3
     score, energy = draw_left_out(read_rows(out, RobustnessGame), device, "title").axes
     assert [t.get_text() for t in score.get_yticklabels()] == [c.nonideality for c in cells[:5]]
-    means = [float(line.get_xdata()[0]) for line in energy.lines[1::2]]
+    means = [np.asarray(line.get_xdata())[0] for line in energy.lines[1::2]]
     levels = [c.level for c in cells[:5]]
     np.testing.assert_allclose(means, [1e3 * (0.01010001 + v) for v in levels], rtol=1e-12)
 
