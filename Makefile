@@ -12,7 +12,7 @@ test: .venv/installed-dev
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy -p mstpn
 	.venv/bin/mypy examples tests docs/conf.py docs/execute_notebooks.py
-	.venv/bin/pytest --nbmake --numprocesses auto --dist loadfile $(ARGS)
+	.venv/bin/pytest --nbmake --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 benchmark: .venv/installed-dev
 	.venv/bin/python tests/benchmarks/brian_step.py $(ARGS)

@@ -84,8 +84,9 @@ def play(
 
 
 def interval(options: Options, seed: int) -> tuple[float, float]:
-    """2.5 % and 97.5 % of a game's energy over its own, over the assumed constants' ranges."""
+    """Ends of 95 % of a game's energy over its own, over the assumed constants' ranges."""
     from mstpn.analysis.energy.uncertainty import monte_carlo
+    from mstpn.analysis.gpu.ratios import interval as of_draws
 
     device = options.memristor
     checkpoint = load_checkpoint(Path(options.out, "last.safetensors"))
@@ -105,8 +106,8 @@ def interval(options: Options, seed: int) -> tuple[float, float]:
     pong.close()
     samples = monte_carlo(recording, device, N_SAMPLES, 0)
     energy = np.asarray(samples.energy("trained", STEP_DURATION, read=True) / joule)
-    low, high = np.quantile(energy[1:], (0.025, 0.975)) / energy[0]
-    return float(low), float(high)
+    low, high = of_draws(energy)
+    return low / float(energy[0]), high / float(energy[0])
 
 
 def summary(
