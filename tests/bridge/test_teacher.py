@@ -8,8 +8,8 @@ import scripts
 import torch
 
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
-from mstpn.commands import train
 from mstpn.bridge.training.options import parse_options
+from mstpn.commands import train
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import load_checkpoint, save_checkpoint
 from mstpn.network.twin.layer import TwinConfig
