@@ -8,8 +8,9 @@ import scripts
 import torch
 
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
+from mstpn.bridge.training import train
 from mstpn.bridge.training.options import parse_options
-from mstpn.commands import train
+from mstpn.commands import train as command
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import load_checkpoint, save_checkpoint
 from mstpn.network.twin.layer import TwinConfig
@@ -65,5 +66,5 @@ def test_a_teacher_of_another_game_is_refused(
     path = tmp_path / "other.safetensors"
     save_checkpoint(MSTPN(TwinConfig(4, 3, "none", 0.08, 0.92)), path, {})
     arguments = ["--out", str(tmp_path / "run"), *SMALL, "--teacher", str(path)]
-    line = scripts.refusal(train, arguments, capsys)
+    line = scripts.refusal(command, arguments, capsys)
     assert line.strip().endswith("must have 6 actions, got 3")
