@@ -22,7 +22,7 @@ class Saturation:
 
     W + F is taken as of the last event of each synapse, from which F only decays, so that no
     extreme is missed for being read late. Rows that were not visited since the last sample are
-    as they were then, unless something was assigned to the synapses.
+    as they were then, unless something was assigned to the synapses or pulses disturb all rows.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ class Saturation:
         active = np.flatnonzero(z)
         size = np.abs(self._network.view_of_synapses("Gamma")[active] * np.outer(z[active], h))
         self.counts[1] += (size > self._largest).sum(), size.size
-        if self._seen != self._network.synapses.n_assignments:
+        disturbed = "every" in self._network.presynaptic.events
+        if disturbed or self._seen != self._network.synapses.n_assignments:
             self._seen = self._network.synapses.n_assignments
             self._visited[:] = True
         rows = np.flatnonzero(self._visited)

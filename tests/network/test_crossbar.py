@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.crossbar import devices_of
+from mstpn.network.saturation import Saturation
 from mstpn.network.twin.layer import CycleNoise, STHebbLayer, TwinConfig
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities, cycle_noise
@@ -266,6 +267,29 @@ def test_noise_of_reads_has_the_variance_of_every_device(
     expected = own**2 + shared**2
     np.testing.assert_allclose(covariance[diagonal], expected, rtol=5 * np.sqrt(2 / n))
     np.testing.assert_allclose(covariance[~diagonal], shared**2, atol=5 * expected / np.sqrt(n))
+
+
+@pytest.mark.parametrize("settings", [(), ("half_select=0.5",)])
+def test_devices_at_their_window_are_counted_in_every_row(
+    device: Memristor, settings: tuple[str, ...]
+) -> None:
+    """Against a count over all of them, also where pulses move rows that were not visited."""
+    ones = np.ones((N, M))
+    p = replace(parameters(), weight=0.59 * ones, gamma=0.02 * ones, bias=np.ones(N))
+    net = network(device, (*settings, "delta_f_std=0.3"), p)
+    every, hits, of = 3, 0, 0
+    saturation = Saturation(net, every)
+    seen = frames()
+    seen[:, :4] = 0
+    for t, x in enumerate(seen):
+        h = net.step(x)
+        saturation.observe(net.z, h)
+        if t % every == 0:
+            total = net.of_synapses("W") + net.of_synapses("F")
+            hits += int(((total <= LIMITS.total_min) | (total >= LIMITS.total_max)).sum())
+            of += total.size
+    assert 0 < hits < of
+    assert saturation.counts[2].tolist() == [hits, of]
 
 
 def test_a_game_goes_on_from_its_state(device: Memristor) -> None:
