@@ -1,5 +1,6 @@
 """A grid of independent games: played side by side, each a row of a table as soon as it ends."""
 
+import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +12,15 @@ from mstpn.bridge.runner import run_all
 from mstpn.synapses.support.files import replacing
 from mstpn.synapses.support.tidy import csv_text, read_rows
 
-__all__ = ["play_missing"]
+__all__ = ["digest_of", "play_missing"]
 
 Cell = TypeVar("Cell", bound=Hashable)
 Row = TypeVar("Row")
+
+
+def digest_of(content: bytes) -> str:
+    """What a row's `inputs` says of the agent, the device and the games that it is of."""
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def play_missing(

@@ -413,7 +413,7 @@ class Memristor:
         if not (np.all(np.isfinite(n)) and np.all(n >= 0)):
             raise ValueError(f"n_pulses must not be negative, got {n_pulses}")
         end = np.where(v > 0, self.weight_max, self.weight_min)
-        rates = [_long_term_rate(v, *self._long_term(up)) for up in (True, False)]
+        rates = [_long_term_rate(v, *self.long_term_constants(up)) for up in (True, False)]
         window = self.weight_min, self.weight_max
         return _weight_after(np.asarray(weight), end, np.where(v > 0, *rates), w * n, *window)
 
@@ -451,11 +451,12 @@ class Memristor:
         left = np.where(moved, end - weight, 1.0) / np.where(moved, end - target, 1.0)
         rate = np.log(left) / w
         with np.errstate(divide="ignore"):  # where W is to stay
-            sizes = [_long_term_voltage(rate, *self._long_term(way)) for way in (True, False)]
+            laws = map(self.long_term_constants, (True, False))
+            sizes = [_long_term_voltage(rate, *constants) for constants in laws]
         return np.where(moved, np.where(up, sizes[0], -sizes[1]), 0) * allunits.volt
 
-    def _long_term(self, up: bool) -> tuple[float, float, float]:
-        """Rate, voltage and slope voltage of SET or RESET, in SI units."""
+    def long_term_constants(self, up: bool) -> tuple[float, float, float]:
+        """k, V_ref and V_step of `law.LONG_TERM_RATE` for SET (`up`) or RESET, in SI units."""
         if up:
             return float(self.set_rate), float(self.set_voltage), float(self.set_slope_voltage)
         return float(self.reset_rate), float(self.reset_voltage), float(self.reset_slope_voltage)

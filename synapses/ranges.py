@@ -35,6 +35,6 @@ def check_range(name: str, value: Any, low: Any, high: Any, rounding: Any) -> No
     values = np.atleast_1d(np.asarray(value, dtype=float))
     bad = ~((values >= float(low - rounding)) & (values <= float(high + rounding)))
     if bad.any():
-        worst = values[bad].flat[0]
-        shown = worst if not isinstance(low, Quantity) else Quantity(worst, dim=low.dim)
+        outside = values[bad].flat[0]
+        shown = outside if not isinstance(low, Quantity) else Quantity(outside, dim=low.dim)
         raise ValueError(f"{name} must lie in [{low}, {high}], got {shown}")

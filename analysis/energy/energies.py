@@ -155,13 +155,14 @@ def frame_energies(
     device : Memristor
     voltage : ndarray, (M, N), volt
     """
-    r = recording
-    charges = Charges.of(device, r.step_duration)
-    standing = np.sum(charges.standing(voltage * volt, r.weight))
-    column = np.sum(device.conductance(r.weight), axis=1)
-    frame = np.repeat(np.arange(r.n_frames), r.event_count)
+    charges = Charges.of(device, recording.step_duration)
+    standing = np.sum(charges.standing(voltage * volt, recording.weight))
+    column = np.sum(device.conductance(recording.weight), axis=1)
+    frame = np.repeat(np.arange(recording.n_frames), recording.event_count)
     reads = np.bincount(
-        frame, np.abs(r.event_z) * np.asarray(column)[r.event_unit], minlength=r.n_frames
+        frame,
+        np.abs(recording.event_z) * np.asarray(column)[recording.event_unit],
+        minlength=recording.n_frames,
     )
     held, read, pulses = frame_sums
     by_term = {

@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from mstpn.analysis.energy.recording import Recording
+from mstpn.analysis.energy.recording import Recording, dense
 from mstpn.synapses import law
 from mstpn.synapses.compiled import compiled
 from mstpn.synapses.write_limits import WriteLimits
@@ -160,10 +160,7 @@ class Integration:
         event_z: Array,
     ) -> None:
         """Integrate the next frames of a game that is being played, given as in `Recording`."""
-        frames = np.repeat(np.arange(len(event_count)), event_count)
-        z = np.zeros((len(self._last[0]), len(event_count)))
-        z[event_unit, frames] = event_z
-        self._block(z, h)
+        self._block(dense(len(self._last[0]), event_count, event_unit, event_z), h)
 
     def sums(self) -> Sums:
         """The sums so far: the accumulators themselves."""

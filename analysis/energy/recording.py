@@ -32,6 +32,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingError",
+    "dense",
     "load_parts",
     "parts_folder",
     "refuse_unfinished",
@@ -167,11 +168,11 @@ class Recording:
         event_values : ndarray, (events,)
             `event_z`, or what was made of it; 0 where there is no event.
         """
-        matrix = np.zeros((len(self.weight), stop - start))
         events = slice(self._ends[start], self._ends[stop])
-        frame = np.repeat(np.arange(stop - start), self.event_count[start:stop])
-        matrix[self.event_unit[events], frame] = event_values[events]
-        return matrix
+        return dense(
+            *(len(self.weight), self.event_count[start:stop]),
+            *(self.event_unit[events], event_values[events]),
+        )
 
     def synapse(self, presynaptic: int, postsynaptic: int) -> "Recording":
         """The same game as one of its synapses had it, with M = N = 1.
@@ -203,6 +204,18 @@ class Recording:
     @cached_property
     def _ends(self) -> NDArray[np.int64]:
         return np.concatenate([[0], np.cumsum(self.event_count)])
+
+
+def dense(
+    n_units: int,
+    event_count: NDArray[np.integer[Any]],
+    event_unit: NDArray[np.integer[Any]],
+    event_values: Array,
+) -> Array:
+    """Values of events as a matrix of units and frames, 0 where there is none."""
+    matrix = np.zeros((n_units, len(event_count)))
+    matrix[event_unit, np.repeat(np.arange(len(event_count)), event_count)] = event_values
+    return matrix
 
 
 def parts_folder(path: Path) -> Path:

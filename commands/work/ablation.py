@@ -1,7 +1,6 @@
 """Games of agents that lack a part: played, kept in a table, summed up and drawn."""
 
 import argparse
-import hashlib
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from mstpn.analysis.pictures.ablation import AblationGame, by_ablation, draw_ablation
 from mstpn.bridge.ablation import ABLATIONS, ablated
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.grid import play_missing
+from mstpn.bridge.grid import digest_of, play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import fingerprints
@@ -57,7 +56,7 @@ def digest(options: argparse.Namespace) -> str:
     """What tells apart tables of other agents, device files or games."""
     numbers = fingerprints(load_checkpoint(options.checkpoint), Memristor.from_file(options.device))
     content = repr((numbers, options.sticky, options.flicker, sorted(options.nonideal)))
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
+    return digest_of(content.encode())
 
 
 def play(cell: Cell, options: argparse.Namespace) -> AblationGame:

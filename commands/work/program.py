@@ -1,7 +1,6 @@
 """An agent's W written into arrays of memristors by pulses, and games on them."""
 
 import argparse
-import hashlib
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from mstpn.analysis.pictures.programming import DECREED, ProgrammedGame, by_arm, draw_programming
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.grid import play_missing
+from mstpn.bridge.grid import digest_of, play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.programming import ProgrammedArray, Programming, program, save_array
@@ -139,7 +138,7 @@ def digest(options: argparse.Namespace) -> str:
             *(options.patience, options.sticky, options.flicker, sorted(options.nonideal)),
         )
     )
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
+    return digest_of(content.encode())
 
 
 def play(cell: Cell, options: argparse.Namespace) -> ProgrammedGame:

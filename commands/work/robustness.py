@@ -1,7 +1,6 @@
 """Games on devices that are not ideal: played, kept in a table, summed up and drawn."""
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -21,7 +20,7 @@ from mstpn.analysis.pictures.robustness import (
     draw_robustness,
 )
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.grid import play_missing
+from mstpn.bridge.grid import digest_of, play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import fingerprints
@@ -70,7 +69,7 @@ def digest(options: argparse.Namespace) -> str:
     numbers = fingerprints(load_checkpoint(options.checkpoint), Memristor.from_file(options.device))
     content = repr((numbers, options.sticky, options.flicker))
     content += repr(sorted(options.nonideal)) if options.nonideal else ""
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
+    return digest_of(content.encode())
 
 
 def play(cell: Cell, options: argparse.Namespace) -> RobustnessGame:

@@ -1,7 +1,6 @@
 """Agents that differ in some options: trained, played, kept in tables, summed up and drawn."""
 
 import argparse
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from mstpn.analysis.energy.recording import Recorder
 from mstpn.analysis.pictures.trained import TrainedAgent, draw_trained
 from mstpn.bridge.agents import BrianAgent
 from mstpn.bridge.conversion import held_parameters, line_voltages
-from mstpn.bridge.grid import play_missing
+from mstpn.bridge.grid import digest_of, play_missing
 from mstpn.bridge.play import Game, play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.training.options import Options
@@ -142,7 +141,7 @@ def summary(
 
 def digest(options: Options) -> str:
     """What tells an agent from another of its name."""
-    return hashlib.sha256(Path(options.out, "last.safetensors").read_bytes()).hexdigest()[:12]
+    return digest_of(Path(options.out, "last.safetensors").read_bytes())
 
 
 def table(name: str, rows: list[TrainedAgent]) -> str:

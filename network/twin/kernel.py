@@ -710,8 +710,8 @@ def backward(
     pulse can grow: it is that of the update that was wanted, at the F that came of it. Those of
     h and z stop at an update that is not issued or bounded, as the recursion itself does:
     passed on, they grow without bound where the recursion is stable. Noise is left out, and
-    converters are passed straight through where a row is driven. Silent
-    inputs get the gradient 0, which is right behind a ReLU.
+    converters are passed straight through where a row is driven. Silent inputs get the gradient
+    0, which is right behind a ReLU.
 
     Returns
     -------

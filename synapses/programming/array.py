@@ -94,7 +94,7 @@ class PulsedArray:
     ----------
     start : ndarray, (M, N)
         W that the devices were to have before the first pulse.
-    weight, trace : ndarray, (M, N)
+    weight, short_term : ndarray, (M, N)
         W, and F as it is right after a device's own pulse.
     pulses : ndarray of int, (M, N)
         Pulses that each device was selected for.
@@ -142,7 +142,7 @@ class PulsedArray:
             self._growth, shift = deviations.update_gain, deviations.half_voltage_shift
         low, high = (float(v / volt) for v in (device.bias_voltage_min, device.bias_voltage_max))
         self._fade, self._fade_held = self._decay_rate(low, shift), self._decay_rate(high, shift)
-        self.trace = np.zeros(shape)
+        self.short_term = np.zeros(shape)
         self.pulses = np.zeros(shape, dtype=np.int32)
         self.half_selected, self.disturbed = 0, np.zeros(shape)
         self.pulse_energy = self.half_energy = self.read_energy = 0.0
@@ -173,7 +173,7 @@ class PulsedArray:
         durations = {name: sum(p.durations[name] for p in phases) for name in ACCESS}
         duration = durations[self.access]
         resting = self._stationary(phases, duration)
-        self.trace = resting + (self.trace - resting) * np.exp(-duration * self._fade)
+        self.short_term = resting + (self.short_term - resting) * np.exp(-duration * self._fade)
         for phase in phases:
             self._apply(phase, resting)
         self.pulses += (v != 0).astype(np.int32)
@@ -183,17 +183,17 @@ class PulsedArray:
     def wait(self, duration: Quantity) -> None:
         """Let F fade at `bias_voltage_min`."""
         t = float(duration / second)
-        self.trace *= np.exp(-t * self._fade)
+        self.short_term *= np.exp(-t * self._fade)
         self.wait_time += t
 
     def read(self) -> Array:
         """W + F of every device, with the noise of a read."""
         volt_squared = float(self.device.read_voltage / volt) ** 2
         t_read = float(self.device.read_duration / second)
-        self.read_energy += float(volt_squared * t_read * self._conductance(self.trace).sum())
+        self.read_energy += float(volt_squared * t_read * self._conductance(self.short_term).sum())
         self.read_time += t_read * (len(self.weight) if self.access == "rows" else self.weight.size)
         noise = self._read_noise.standard_normal(self.weight.shape)
-        return self.weight + self.trace + self.spread.read_std * noise
+        return self.weight + self.short_term + self.spread.read_std * noise
 
     def _apply(self, phase: "_Phase", resting: Array) -> None:
         """What the pulses of one polarity do to W, to F, and in joules."""
@@ -205,10 +205,10 @@ class PulsedArray:
         self.weight = phase.weight_after(disturbed, np.where(chosen, along * noise, 0))
         self.disturbed += disturbed - before
         size = phase.sign * phase.along
-        grown = short_term_after(self.device, self.trace, size, phase.width, self._growth)
-        mean = self._conductance((self.trace + grown) / 2, (before + self.weight) / 2)
+        grown = short_term_after(self.device, self.short_term, size, phase.width, self._growth)
+        mean = self._conductance((self.short_term + grown) / 2, (before + self.weight) / 2)
         spent = phase.along**2 * phase.width * mean
-        self.trace = grown
+        self.short_term = grown
         self.pulse_energy += float(spent[chosen].sum())
         others = phase.across**2 * phase.width * phase.beside(self._conductance(resting))
         self.half_energy += float(spent[~chosen].sum() + others.sum())
@@ -230,9 +230,9 @@ class PulsedArray:
             2 * free <= end, free, 2 * size / (2 * size / np.maximum(end, 1e-30) + leak)
         )
 
-    def _conductance(self, trace: Any, weight: Array | None = None) -> Array:
+    def _conductance(self, short_term: Any, weight: Array | None = None) -> Array:
         """In siemens."""
-        total = (self.weight if weight is None else weight) + trace
+        total = (self.weight if weight is None else weight) + short_term
         return np.asarray(self.device.conductance(total) / siemens)
 
     def _decay_rate(self, v: float, shift: Any) -> Any:
@@ -297,13 +297,8 @@ class _Phase:
 
     def exposure(self, size: Array) -> Array:
         """Rate of the long-term law times the width."""
-        kind = "set" if self.up else "reset"
-        voltage, slope = (
-            float(getattr(self.device, f"{kind}_{name}") / volt)
-            for name in ("voltage", "slope_voltage")
-        )
-        k = float(getattr(self.device, f"{kind}_rate") * second)
-        return np.asarray(_long_term_rate(size, k, voltage, slope) * self.width)
+        constants = self.device.long_term_constants(self.up)
+        return np.asarray(_long_term_rate(size, *constants) * self.width)
 
     def weight_after(self, weight: Array, exposure: Array) -> Array:
         """W after the rate that an exposure is of, for its time."""
@@ -312,14 +307,14 @@ class _Phase:
 
 
 def short_term_after(
-    device: Memristor, trace: Any, voltage: Any, width: float, gain: Any = 1.0
+    device: Memristor, short_term: Any, voltage: Any, width: float, gain: Any = 1.0
 ) -> Array:
     """F right after a pulse much shorter than tau: the law's growth and room in closed form.
 
     Parameters
     ----------
     device : Memristor
-    trace : float or ndarray
+    short_term : float or ndarray
         F before.
     voltage : float or ndarray, volt
     width : float, second
@@ -327,14 +322,14 @@ def short_term_after(
         Of the growth, from device to device.
     """
     sign = np.sign(voltage)
-    y, push = sign * np.asarray(trace), gain * _growth_rate(device, np.abs(voltage))
+    y, push = sign * np.asarray(short_term), gain * _growth_rate(device, np.abs(voltage))
     ends = [_saturation(device, np.abs(voltage), up=up) for up in (True, False)]
     knee = np.maximum(np.where(sign > 0, *ends), 1e-30) / 2
     free = np.clip((knee - y) / np.maximum(push, 1e-30), 0, width)
     reached = y + push * free
     slowed = 2 * knee - (2 * knee - reached) * np.exp(-push * (width - free) / knee)
     inside = np.where(reached < 2 * knee, slowed, reached)
-    return np.where(push > 0, sign * np.where(free < width, inside, reached), trace)
+    return np.where(push > 0, sign * np.where(free < width, inside, reached), short_term)
 
 
 def _growth_rate(device: Memristor, size: Any) -> Any:

@@ -122,7 +122,7 @@ def test_f_of_a_device_beside_others_is_that_of_the_voltage_held() -> None:
     array = PulsedArray(DEVICE, np.zeros((601, 1)), ALIKE, 0)
     array.pulse(v * volt)
     held = DRIVEN.hold(np.zeros(3), 2.0, 0.3)[0]
-    assert array.trace[-1, 0] == pytest.approx(held, rel=1e-3)
+    assert array.short_term[-1, 0] == pytest.approx(held, rel=1e-3)
     assert held > 1  # ten times a short-term pulse: what a verifying read has to wait for
 
 
@@ -135,16 +135,16 @@ def test_f_of_a_device_that_is_half_selected_half_of_the_time() -> None:
     for _ in range(100):
         y = DRIVEN.hold(DRIVEN.hold(y, 2.0, 5e-4), 0.0, 5e-4)
     # a mean over the two voltages instead of one after the other
-    assert array.trace[-1, 0] == pytest.approx(y[0], rel=0.05)
+    assert array.short_term[-1, 0] == pytest.approx(y[0], rel=0.05)
 
 
 def test_f_fades_as_under_the_smallest_bias_of_every_device() -> None:
     unlike = Nonidealities(half_voltage_dtod=0.03 * volt, seed=4).draw((5, 4), DEVICE)
     array = PulsedArray(DEVICE, np.zeros((5, 4)), ALIKE, 0, deviations=unlike)
-    array.trace[:] = 0.5
+    array.short_term[:] = 0.5
     array.wait(80 * ms)
     rate = np.log1p(np.exp((0.3 + unlike.half_voltage_shift) / 0.12283266696153589)) * 15
-    np.testing.assert_allclose(array.trace, 0.5 * np.exp(-0.08 * rate), rtol=1e-12)
+    np.testing.assert_allclose(array.short_term, 0.5 * np.exp(-0.08 * rate), rtol=1e-12)
     assert array.wait_time == 0.08
 
 
