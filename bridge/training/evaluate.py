@@ -84,13 +84,13 @@ def evaluate(
     if delta_f_std > 0:
         keys = torch.from_numpy(seeds.astype(np.int64)).to(keep.device)
         noise = CycleNoise(delta_f_std, keys, torch.tensor(0))
-    stepper = net.layer.stepper(state, noise)
+    stepper, watcher = net.layer.stepper(state, noise), net.front_end.watcher()
     returns, playing = np.zeros(n_games), np.ones(n_games, bool)
     for _ in range(max_decisions):
         if not playing.any():
             break
         frames = torch.from_numpy(blank(observation[:, 0].copy()))
-        h = stepper.step(net.front_end(frames.to(keep.device)), keep)
+        h = stepper.step(watcher(frames.to(keep.device)), keep)
         actions = net.action_head(h).argmax(1).cpu().numpy()
         observation, rewards, ended, truncated, _ = env.step(actions)
         returns += np.where(playing, rewards, 0)

@@ -105,8 +105,8 @@ def losses(
         `Charges.bare`; without it no energy is counted.
     """
     frames = rollout.frames[:, which]
-    x = net.front_end(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-    state = State(*(s[which] for s in rollout.state))
+    x = net.front_end(frames)
+    state = rollout.state.of(which)
     keep, noise = rollout.keep[:, which], rollout.noise_of(which)
     spent = None
     if charges is None:
@@ -132,7 +132,7 @@ def losses(
         "value": 0.5 * functional.mse_loss(values, target),
         "entropy": -(log_probs * log_probs.exp()).sum(2).mean(),
         "mean_feature": x.mean(),
-        "active_fraction": (x.detach() > 0).float().mean(),
+        "active_fraction": torch.count_nonzero(x.detach()) / x.numel(),
     }
     if spent is not None:
         joules = sum(spent.joules.values())
@@ -150,6 +150,7 @@ def losses(
 
 def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> Tensor:
     """What is minimised, `progress` from 0 to 1 through the training."""
+    activity = options.activity_penalty * progress
     return (
         terms["policy"]
         + options.value_coefficient * terms["value"]
@@ -157,5 +158,5 @@ def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> T
         + options.position_coefficient * terms.get("position", 0)
         + options.teacher_coefficient * (1 - progress) * terms.get("teacher", 0)
         + terms.get("price", 0)
-        + options.activity_penalty * progress * terms["mean_feature"]
+        + (activity * terms["mean_feature"] if activity else 0)
     )

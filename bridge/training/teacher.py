@@ -26,7 +26,7 @@ class Teacher:
     """
 
     def __init__(self, net: MSTPN, n_games: int) -> None:
-        self._net = net
+        self._net, self._watcher = net, net.front_end.watcher()
         self._stepper = net.layer.stepper(net.layer.initial_state(n_games))
 
     @torch.no_grad()
@@ -44,5 +44,5 @@ class Teacher:
         Tensor, (B, A)
             Logarithms of the actions' probabilities.
         """
-        h = self._stepper.step(self._net.front_end(frames), keep)
+        h = self._stepper.step(self._watcher(frames), keep)
         return self._net.action_head(h).log_softmax(1)

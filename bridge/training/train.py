@@ -205,11 +205,12 @@ class Trainer:
         net, teacher = self.net, self.teacher
         noise = self._other_devices()
         start, stepper = self.state, net.layer.stepper(self.state, noise)
+        watcher = net.front_end.watcher()
         columns: list[tuple[Tensor, ...]] = []
         taught: list[Tensor] = []
         for _ in range(self.options.rollout_length):
             frames, keep, seen = self.frames, 1 - self.done, self.unblanked
-            logits, value = net.heads(stepper.step(net.front_end(frames), keep))
+            logits, value = net.heads(stepper.step(watcher(frames), keep))
             log_prob = logits.log_softmax(1)
             if teacher is not None:
                 taught.append(teacher.log_probs(seen, keep))
@@ -312,9 +313,9 @@ class Trainer:
         every = 64
         if self.step // (self.options.n_envs * self.options.rollout_length) % every:
             return {}
-        x = self.net.front_end(rollout.frames[:, 0])[:, None]
-        state = State(*(s[:1] for s in rollout.state))
+        x = self.net.front_end(rollout.frames[:, :1])
         first = slice(1)
+        state = rollout.state.of(first)
         noise = rollout.noise_of(first)
         return self.net.layer.limited_fractions(x, state, rollout.keep[:, first], noise)
 

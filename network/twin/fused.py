@@ -44,7 +44,7 @@ class FusedRecursion(torch.autograd.Function):
             *(charged, from_trace),
         )
         if not len(record.starts):
-            kernel.settle(trace, seen, len(x), parameters.decay)
+            kernel.settle(trace, seen, len(x), parameters.synapses)
         ctx.inputs = x, h0, keep, parameters, normalise, pulses, h, record
         ctx.set_materialize_grads(False)
         pulse, read, rows = (torch.from_numpy(s) for s in sums)
@@ -62,9 +62,9 @@ class FusedRecursion(torch.autograd.Function):
             dtrace = grad_trace.transpose(1, 2).numpy().copy()
         else:
             n_rooms = n_batch if from_trace else N_PARTS
-            dtrace = np.zeros((n_rooms, *parameters.weight.shape), x.dtype)
+            dtrace = np.zeros((n_rooms, *parameters.synapses[:, 0].shape), x.dtype)
         of_steps = [_dense(g, h.shape[:2], x.dtype) for g in of_sums[:2]]
-        dx, dh0, *of_layer, dbias = (
+        dx, dh0, of_synapses, dbias = (
             torch.from_numpy(a)
             for a in kernel.backward(
                 *(_dense(grad_h, h.shape, x.dtype), dtrace, *of_steps),
@@ -72,8 +72,8 @@ class FusedRecursion(torch.autograd.Function):
             )
         )
         dtrace0 = torch.from_numpy(dtrace).transpose(1, 2) if from_trace else None
-        transposed = (g.T for g in of_layer)
-        return (dx, dh0, dtrace0, None, *transposed, dbias, *(None,) * 4)
+        of_layer = of_synapses.permute(1, 2, 0)
+        return (dx, dh0, dtrace0, None, *of_layer, dbias, *(None,) * 4)
 
 
 def _dense(grad: Tensor | None, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -92,18 +92,14 @@ def layer_arrays(
 ) -> kernel.Layer:
     """What the kernel takes, from (N, M) each but the bias."""
 
-    def transposed(values: Tensor) -> Array:
-        return values.detach().T.contiguous().numpy()
-
-    return kernel.Layer(
-        weight=transposed(weight),
-        decay=transposed(decay),
-        gamma=transposed(gamma),
-        gamma_power=transposed(gamma.detach().abs() ** exponent),
-        gain=transposed(gain),
-        held=transposed(held),
-        bias=bias.detach().contiguous().numpy(),
-    )
+    of = kernel.Of
+    synapses = weight.new_empty(weight.shape[1], len(of), len(weight))
+    for which, values in (
+        *((of.W, weight), (of.DECAY, decay), (of.GAMMA, gamma), (of.GAIN, gain)),
+        *((of.POWER, gamma.detach().abs() ** exponent), (of.HELD, held)),
+    ):
+        synapses[:, which] = values.detach().T
+    return kernel.Layer(synapses.numpy(), bias.detach().contiguous().numpy())
 
 
 class FusedStepper:
@@ -143,5 +139,5 @@ class FusedStepper:
 
     def state(self) -> tuple[Tensor, Tensor]:
         """H and F now; the stepper is not to be used any more."""
-        kernel.settle(self._trace, self._seen, self.n_steps, self._layer.decay)
+        kernel.settle(self._trace, self._seen, self.n_steps, self._layer.synapses)
         return torch.from_numpy(self._h), torch.from_numpy(self._trace).transpose(1, 2)

@@ -21,6 +21,7 @@ all loops at once, while it is in the first-level cache.
 """
 
 import math
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numba
@@ -33,7 +34,7 @@ from mstpn.synapses import law
 from mstpn.synapses.compiled import compiled
 from mstpn.synapses.nonidealities import NOISE_UNIT, noise_level
 
-__all__ = ["Layer", "Pulses", "Record", "backward", "count", "forward", "settle"]
+__all__ = ["Layer", "Of", "Pulses", "Record", "backward", "count", "forward", "settle"]
 
 Array = NDArray[Any]
 """float32 or float64, all of a call alike, unless said otherwise."""
@@ -44,28 +45,33 @@ _of_rows = numba.njit(fastmath=_FAST)
 
 
 class Layer(NamedTuple):
-    """Parameters of a layer, (M, N) each but the last.
+    """Parameters of a layer.
 
     Parameters
     ----------
-    weight, decay : Array
-        As the devices have them.
-    gamma, gamma_power : Array
-        Gamma as programmed, and |Gamma|^p.
-    gain : Array
-        Of the updates, from device to device.
-    held : Array
-        Weights of the sum of F over all steps and synapses.
+    synapses : Array, (M, 6, N)
+        What a visit of a row needs, side by side, in the order of `Of`.
     bias : Array, (N,)
     """
 
-    weight: Array
-    decay: Array
-    gamma: Array
-    gamma_power: Array
-    gain: Array
-    held: Array
+    synapses: Array
     bias: Array
+
+
+class Of(IntEnum):
+    """Parameters of synapses.
+
+    `W` and `DECAY` are as the devices have them, `GAMMA` as programmed, `GAIN` that of the
+    updates from device to device, `POWER` |Gamma|^p, and `HELD` the weights of the sum of F over
+    all steps and synapses.
+    """
+
+    W = 0
+    DECAY = 1
+    GAMMA = 2
+    GAIN = 3
+    POWER = 4
+    HELD = 5
 
 
 class Pulses(NamedTuple):
@@ -149,6 +155,9 @@ class Record(NamedTuple):
         return cls(before, row, starts, after, gap_row, gap, gap_starts)
 
 
+_W, _DECAY, _GAMMA, _GAIN, _POWER, _HELD = range(len(Of))
+_DHELD = 3
+"""Of the gradients, the first three of which are those of the first three parameters."""
 _pulse = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain", "numba")
 _windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W", "numba")
 _noise_level = numba.njit(noise_level)
@@ -183,12 +192,12 @@ def _power_of(x: Any, exponent: Any) -> Any:
 
 
 @_of_row
-def _raise(base: Array, j: int, exponent: int, out: Array, square: Array) -> None:
-    """Write base^exponent of a row, exponent >= 0, by repeated squaring."""
+def _raise(synapses: Array, j: int, exponent: int, out: Array, square: Array) -> None:
+    """Write Lambda^exponent of a row, exponent >= 0, by repeated squaring."""
     for i in range(out.shape[0]):
         out[i] = 1
     for i in range(out.shape[0]):
-        square[i] = base[j, i]
+        square[i] = synapses[j, _DECAY, i]
     while exponent > 0:
         if exponent & 1:
             for i in range(out.shape[0]):
@@ -206,11 +215,12 @@ def _multiply(f: Array, j: int, power: Array) -> None:
 
 
 @_of_row
-def _held(f: Array, held: Array, decay: Array, j: int, power: Array) -> Any:
+def _held(f: Array, synapses: Array, j: int, power: Array) -> Any:
     """Sum of held F over the steps in which F of a row decays by `power` = Lambda^k."""
     total = f.dtype.type(0)
     for i in range(power.shape[0]):
-        total += held[j, i] * f[j, i] * ((1 - power[i]) / (1 - decay[j, i]))
+        share = (1 - power[i]) / (1 - synapses[j, _DECAY, i])
+        total += synapses[j, _HELD, i] * f[j, i] * share
     return total
 
 
@@ -226,8 +236,7 @@ def _cross_gaps(
     f: Array,
     seen: Array,
     now: int,
-    decay: Array,
-    held: Array,
+    synapses: Array,
     charged: bool,
     after: Array,
     gap_row: Array,
@@ -249,9 +258,9 @@ def _cross_gaps(
             gap_row[g], gaps[g] = j, gap
             _copy(f, j, after, g)
             g += 1
-        _raise(decay, j, gap, power, square)
+        _raise(synapses, j, gap, power, square)
         if charged:
-            total += _held(f, held, decay, j, power)
+            total += _held(f, synapses, j, power)
         _multiply(f, j, power)
         seen[j] = now
     return total, g
@@ -276,36 +285,46 @@ def _stirred(f: Array, seen: Array, begin: int, still: bool, found: Array) -> in
 
 
 @_of_rows
-def _read(rows: Array, w: Array, f: Array, z: Array, current: Array) -> None:
-    for j in rows:
-        z_j = z[j]
-        for i in range(current.shape[0]):
-            current[i] += (w[j, i] + f[j, i]) * z_j
-
-
-@_of_rows
-def _standing(
-    rows: Array, w: Array, f: Array, held: Array, z: Array, offset: Any
+def _read_rows(
+    rows: Array,
+    f: Array,
+    synapses: Array,
+    z: Array,
+    offset: Any,
+    charged: bool,
+    before: Array,
+    v: int,
+    current: Array,
 ) -> tuple[Any, Any]:
-    """Sums of |z| G in units of W, and of held F."""
-    zero = f.dtype.type(0)
-    read = of_f = zero
-    for j in rows:
-        conductance = row = zero
-        for i in range(w.shape[1]):
-            conductance += w[j, i] + f[j, i]
-            row += held[j, i] * f[j, i]
-        read += abs(z[j]) * (offset + conductance)
-        of_f += row
-    return read, of_f
+    """Add to the currents, and record F from the v-th visit on, if there is room.
+
+    Returns the sums of |z| G in units of W, and of held F, if charged.
+    """
+    zero = read = held = f.dtype.type(0)
+    for k in range(rows.shape[0]):
+        j = rows[k]
+        z_j = z[j]
+        if before.shape[0] > 0:
+            _copy(f, j, before, v + k)
+        for i in range(current.shape[0]):
+            current[i] += (synapses[j, _W, i] + f[j, i]) * z_j
+        if charged:
+            conductance = of_f = zero
+            for i in range(current.shape[0]):
+                conductance += synapses[j, _W, i] + f[j, i]
+                of_f += synapses[j, _HELD, i] * f[j, i]
+            read += abs(z_j) * (offset + conductance)
+            held += of_f
+    return read, held
 
 
 @_of_row
-def _n_pulses(gamma: Array, j: int, h: Array, z_j: Any, least: Any, most: Any) -> int:
+def _n_pulses(synapses: Array, j: int, h: Array, z_j: Any, least: Any, most: Any) -> int:
     """Number of pulses that are issued in a row."""
     n, one = np.int32(0), h.dtype.type(1)
     for i in range(h.shape[0]):
-        n += np.int32(_pulse(gamma[j, i] * (z_j * h[i]), least, most, one) != 0)
+        issued = _pulse(synapses[j, _GAMMA, i] * (z_j * h[i]), least, most, one) != 0
+        n += np.int32(issued)
     return n
 
 
@@ -319,19 +338,17 @@ def _draw_noise(std: Any, key: int, step: int, first: int, noise: Array) -> None
 
 
 @_of_row
-def _fade(f: Array, decay: Array, w: Array, j: int, low: Any, high: Any) -> None:
+def _fade(f: Array, synapses: Array, j: int, low: Any, high: Any) -> None:
     """Take a row through a step without a pulse."""
     for i in range(f.shape[1]):
-        f[j, i] = _windowed(decay[j, i] * f[j, i], f.dtype.type(0), low, high, w[j, i])
+        faded = synapses[j, _DECAY, i] * f[j, i]
+        f[j, i] = _windowed(faded, f.dtype.type(0), low, high, synapses[j, _W, i])
 
 
 @_of_row
 def _write(
     f: Array,
-    decay: Array,
-    w: Array,
-    gamma: Array,
-    gain: Array,
+    synapses: Array,
     j: int,
     h: Array,
     z_j: Any,
@@ -342,14 +359,14 @@ def _write(
     high: Any,
 ) -> None:
     for i in range(f.shape[1]):
-        pulse = _pulse(gamma[j, i] * (z_j * h[i]), least, most, gain[j, i] * noise[i])
-        f[j, i] = _windowed(decay[j, i] * f[j, i], pulse, low, high, w[j, i])
+        wanted, gain = synapses[j, _GAMMA, i] * (z_j * h[i]), synapses[j, _GAIN, i] * noise[i]
+        faded, pulse = synapses[j, _DECAY, i] * f[j, i], _pulse(wanted, least, most, gain)
+        f[j, i] = _windowed(faded, pulse, low, high, synapses[j, _W, i])
 
 
 @_of_row
 def _pulse_sizes(
-    gamma: Array,
-    gamma_power: Array,
+    synapses: Array,
     j: int,
     h: Array,
     h_power: Array,
@@ -363,8 +380,8 @@ def _pulse_sizes(
     zero = total = h.dtype.type(0)
     one = h.dtype.type(1)
     for i in range(h.shape[0]):
-        issued = _pulse(gamma[j, i] * (z_j * h[i]), least, most, one) != 0
-        size = min(gamma_power[j, i] * (h_power[i] * z_power), most_power)
+        issued = _pulse(synapses[j, _GAMMA, i] * (z_j * h[i]), least, most, one) != 0
+        size = min(synapses[j, _POWER, i] * (h_power[i] * z_power), most_power)
         total += size if issued else zero
     return total
 
@@ -373,7 +390,7 @@ def _pulse_sizes(
 def _write_rows(
     rows: Array,
     f: Array,
-    layer: Layer,
+    synapses: Array,
     h: Array,
     h_power: Array,
     z: Array,
@@ -387,22 +404,21 @@ def _write_rows(
     noise: Array,
 ) -> tuple[Any, int]:
     """Take rows through a step; return the sum of |dF|^p, if charged, and of rows with pulses."""
-    weight, decay, gamma, gamma_power, gain, _, _ = layer
     (least, most), (low, high) = limits, window
     sizes, n, most_power = h.dtype.type(0), 0, most**exponent
     for j in rows:
-        if _n_pulses(gamma, j, h, z[j], least, most) == 0:
-            _fade(f, decay, weight, j, low, high)
+        if _n_pulses(synapses, j, h, z[j], least, most) == 0:
+            _fade(f, synapses, j, low, high)
             continue
         n += 1
         if charged:
             z_power = _power_of(abs(z[j]), exponent)
             sizes += _pulse_sizes(
-                *(gamma, gamma_power, j, h, h_power, z[j], z_power, least, most, most_power)
+                *(synapses, j, h, h_power, z[j], z_power, least, most, most_power)
             )
         if std > 0:
             _draw_noise(std, key, step, j * h.shape[0], noise)
-        _write(f, decay, weight, gamma, gain, j, h, z[j], noise, least, most, low, high)
+        _write(f, synapses, j, h, z[j], noise, least, most, low, high)
     return sizes, n
 
 
@@ -487,17 +503,17 @@ def forward(
         Over the pulses of each step of |dF|^p, and over its reads of |z| G in units of W, both if
         `charged`; rows in which any pulse was issued.
     held : (B,)
-        Sum of ``layer.held`` F over steps and synapses, if `charged`.
+        Sum of held F over steps and synapses, if `charged`.
     """
     n_steps, n_batch = x.shape[:2]
-    n_pre, n_out = layer.weight.shape
+    n_pre, _, n_out = layer.synapses.shape
     kind = x.dtype.type
     limits = kind(pulses.delta_f_min), kind(pulses.delta_f_max)
     window = kind(pulses.total_min), kind(pulses.total_max)
     exponent, offset = kind(pulses.exponent), kind(n_out * pulses.offset)
     keys = pulses.keys
     # numba counts references to members, and loses what a parallel loop writes to them
-    weight, decay, _, _, _, weight_of_f, bias = layer
+    synapses, bias = layer
     before, row, starts, after, gap_row, gaps, gap_starts = record
     kept = starts.shape[0] > 0
     h_all = np.empty((n_steps, n_batch, n_out), x.dtype)
@@ -518,7 +534,7 @@ def forward(
                 if charged:
                     n = _stirred(f, last, begin, still, found)
                     held, g = _cross_gaps(
-                        *(found[:n], f, last, now, decay, weight_of_f, charged),
+                        *(found[:n], f, last, now, synapses, charged),
                         *(after, gap_row, gaps, g, power, square),
                     )
                     held_all[b] += held
@@ -529,38 +545,36 @@ def forward(
             _presynaptic(x[t, b], h, normalise, z)
             active = found[: _to_visit(x[t, b], found)]
             held, g = _cross_gaps(
-                *(active, f, last, now, decay, weight_of_f, charged),
+                *(active, f, last, now, synapses, charged),
                 *(after, gap_row, gaps, g, power, square),
             )
             held_all[b] += held
-            if kept:
-                gap_starts[b, t + 1] = g
-                for k in range(len(active)):
-                    row[v + k] = active[k]
-                    _copy(f, active[k], before, v + k)
-                v += len(active)
-                starts[b, t + 1] = v
             current[:] = bias
-            _read(active, weight, f, z, current)
+            sums[1, t, b], held = _read_rows(
+                *(active, f, synapses, z, offset, charged, before, v, current)
+            )
+            held_all[b] += held
             for i in range(n_out):
                 h[i] = np.tanh(current[i])
             if charged:
-                read, held = _standing(active, weight, f, weight_of_f, z, offset)
-                sums[1, t, b] = read
-                held_all[b] += held
                 for i in range(n_out):
                     h_power[i] = _power_of(abs(h[i]), exponent)
-            for j in active:
-                last[j] = now + 1
             sums[0, t, b], sums[2, t, b] = _write_rows(
-                *(active, f, layer, h, h_power, z, limits, window, charged, exponent),
+                *(active, f, synapses, h, h_power, z, limits, window, charged, exponent),
                 *(pulses.std, keys[b], now + pulses.shift, noise),
             )
+            for j in active:
+                last[j] = now + 1
+            if kept:
+                gap_starts[b, t + 1] = g
+                row[v : v + len(active)] = active
+                v += len(active)
+                starts[b, t + 1] = v
             h_all[t, b] = h
         if kept:
             n = _stirred(f, last, begin, still, found)
             held, g = _cross_gaps(
-                *(found[:n], f, last, first + n_steps, decay, weight_of_f, charged),
+                *(found[:n], f, last, first + n_steps, synapses, charged),
                 *(after, gap_row, gaps, g, power, square),
             )
             held_all[b] += held
@@ -570,7 +584,7 @@ def forward(
 
 
 @compiled(parallel=True, nogil=True)
-def settle(trace: Array, seen: Array, step: int, decay: Array) -> None:
+def settle(trace: Array, seen: Array, step: int, synapses: Array) -> None:
     """Bring all rows forward to a step.
 
     Parameters
@@ -578,13 +592,14 @@ def settle(trace: Array, seen: Array, step: int, decay: Array) -> None:
     trace : (B, M, N)
     seen : (B, M) of int64
     step : int
-    decay : (M, N)
+    synapses : (M, 6, N)
+        As in `Layer`.
     """
     for b in numba.prange(len(trace)):
-        power, square = np.empty_like(decay[0]), np.empty_like(decay[0])
-        f, found = trace[b], np.empty(len(decay), np.int64)
+        power, square = np.empty_like(synapses[0, 0]), np.empty_like(synapses[0, 0])
+        f, found = trace[b], np.empty(len(synapses), np.int64)
         for j in found[: _stirred(f, seen[b], step, True, found)]:
-            _raise(decay, j, step - seen[b, j], power, square)
+            _raise(synapses, j, step - seen[b, j], power, square)
             _multiply(f, j, power)
         seen[b] = step
 
@@ -596,11 +611,9 @@ def _back_through_gap(
     after: Array,
     g: int,
     gap: int,
-    decay: Array,
-    ddecay: Array,
-    held: Array,
-    dheld: Array,
+    synapses: Array,
     charged: Any,
+    sums: Array,
     one_less: Array,
     square: Array,
 ) -> None:
@@ -609,39 +622,39 @@ def _back_through_gap(
     Over these steps ``sum F = after (1 - Lambda^gap) / (1 - Lambda)``; `charged` is the
     gradient of the sum of held F.
     """
-    n, one = p.shape[1], decay.dtype.type(1)
-    _raise(decay, j, gap - 1, one_less, square)
+    n, one = p.shape[1], p.dtype.type(1)
+    _raise(synapses, j, gap - 1, one_less, square)
     for i in range(n):
-        ddecay[j, i] += gap * one_less[i] * after[g, i] * p[j, i]
+        sums[j, _DECAY, i] += gap * one_less[i] * after[g, i] * p[j, i]
     for i in range(n):
-        p[j, i] *= decay[j, i] * one_less[i]
+        p[j, i] *= synapses[j, _DECAY, i] * one_less[i]
     if charged == 0:
         return
     for i in range(n):
-        square[i] = (one - decay[j, i] * one_less[i]) / (one - decay[j, i])
+        decay = synapses[j, _DECAY, i]
+        square[i] = (one - decay * one_less[i]) / (one - decay)
     for i in range(n):
-        change = (square[i] - gap * one_less[i]) / (one - decay[j, i])
-        ddecay[j, i] += charged * held[j, i] * after[g, i] * change
+        change = (square[i] - gap * one_less[i]) / (one - synapses[j, _DECAY, i])
+        sums[j, _DECAY, i] += charged * synapses[j, _HELD, i] * after[g, i] * change
     for i in range(n):
-        dheld[j, i] += charged * after[g, i] * square[i]
+        sums[j, _DHELD, i] += charged * after[g, i] * square[i]
     for i in range(n):
-        p[j, i] += charged * held[j, i] * square[i]
+        p[j, i] += charged * synapses[j, _HELD, i] * square[i]
 
 
 @_of_row
-def _update_adjoints(p: Array, gain: Array, j: int, q: Array, k: int) -> None:
+def _update_adjoints(p: Array, synapses: Array, j: int, q: Array, k: int) -> None:
     """Write those of the wanted updates of a row, through F.
 
     Limits and noise are passed straight through.
     """
     for i in range(p.shape[1]):
-        q[k, i] = gain[j, i] * p[j, i]
+        q[k, i] = synapses[j, _GAIN, i] * p[j, i]
 
 
 @_of_row
 def _add_pulse_slopes(
-    gamma: Array,
-    gamma_power: Array,
+    synapses: Array,
     j: int,
     h: Array,
     h_power: Array,
@@ -658,53 +671,38 @@ def _add_pulse_slopes(
     """
     zero, one = q.dtype.type(0), q.dtype.type(1)
     for i in range(h.shape[0]):
-        wanted = gamma[j, i] * (z_j * h[i])
+        wanted = synapses[j, _GAMMA, i] * (z_j * h[i])
         within = (abs(wanted) >= least) & (abs(wanted) < most) & (wanted != 0)
-        size = gamma_power[j, i] * (h_power[i] * z_power)
+        size = synapses[j, _POWER, i] * (h_power[i] * z_power)
         q[k, i] += size / (wanted if within else one) if within else zero
 
 
 @_of_row
-def _add_through(q: Array, k: int, gamma: Array, j: int, z_j: Any, da: Array) -> None:
+def _add_through(q: Array, k: int, synapses: Array, j: int, z_j: Any, da: Array) -> None:
     for i in range(da.shape[0]):
-        da[i] += q[k, i] * gamma[j, i] * z_j
+        da[i] += q[k, i] * synapses[j, _GAMMA, i] * z_j
 
 
 @_of_row
 def _add_to_gamma_and_weight(
-    q: Array,
-    k: int,
-    h: Array,
-    da: Array,
-    z_j: Any,
-    standing: Any,
-    dgamma: Array,
-    dweight: Array,
-    j: int,
+    q: Array, k: int, h: Array, da: Array, z_j: Any, standing: Any, sums: Array, j: int
 ) -> None:
     for i in range(h.shape[0]):
-        dgamma[j, i] += q[k, i] * (h[i] * z_j)
-        dweight[j, i] += da[i] * z_j + standing
+        sums[j, _GAMMA, i] += q[k, i] * (h[i] * z_j)
+        sums[j, _W, i] += da[i] * z_j + standing
 
 
 @_of_row
-def _add_to_decay(p: Array, before: Array, v: int, ddecay: Array, j: int) -> None:
+def _add_to_decay(p: Array, before: Array, v: int, sums: Array, j: int) -> None:
     for i in range(p.shape[1]):
-        ddecay[j, i] += p[j, i] * before[v, i]
-
-
-@_of_row
-def _add_charged(factor: Any, values: Array, v: int, total: Array, j: int) -> None:
-    for i in range(total.shape[1]):
-        total[j, i] += factor * values[v, i]
+        sums[j, _DECAY, i] += p[j, i] * before[v, i]
 
 
 @_of_row
 def _input_adjoint(
     q: Array,
     k: int,
-    gamma: Array,
-    w: Array,
+    synapses: Array,
     j: int,
     h: Array,
     before: Array,
@@ -716,32 +714,44 @@ def _input_adjoint(
     """That of z of a row, from the adjoints `q` of Gamma h z."""
     total = conductance = h.dtype.type(0)
     for i in range(h.shape[0]):
-        s = w[j, i] + before[v, i]
-        total += q[k, i] * (gamma[j, i] * h[i]) + s * da[i]
+        s = synapses[j, _W, i] + before[v, i]
+        total += q[k, i] * (synapses[j, _GAMMA, i] * h[i]) + s * da[i]
         conductance += s
     return total + read * (offset + conductance)
 
 
 @_of_row
-def _step_back(p: Array, decay: Array, j: int, da: Array, z_j: Any, standing: Any) -> None:
+def _step_back(p: Array, synapses: Array, j: int, da: Array, z_j: Any, standing: Any) -> None:
     for i in range(da.shape[0]):
-        p[j, i] = decay[j, i] * p[j, i] + da[i] * z_j + standing
+        p[j, i] = synapses[j, _DECAY, i] * p[j, i] + da[i] * z_j + standing
+
+
+@_of_row
+def _charge(
+    p: Array, synapses: Array, j: int, before: Array, v: int, charged: Any, sums: Array
+) -> None:
+    """Add to the adjoints of F and of the weights of held F, F being charged by the step."""
+    for i in range(p.shape[1]):
+        p[j, i] += charged * synapses[j, _HELD, i]
+        sums[j, _DHELD, i] += charged * before[v, i]
 
 
 @_of_rows
-def _begin(j: int, begun: Array, sums: tuple[Array, ...]) -> None:
-    """Set the sums of a row to 0 when it is first met."""
-    if not begun[j]:
-        begun[j] = True
-        for total in sums:
-            total[j] = 0
+def _begin(rows: Array, begun: Array, sums: Array) -> None:
+    """Set the sums of rows to 0 when they are first met."""
+    for j in rows:
+        if not begun[j]:
+            begun[j] = True
+            for of in range(sums.shape[1]):
+                for i in range(sums.shape[2]):
+                    sums[j, of, i] = 0
 
 
 @_of_rows
 def _back_to_outputs(
     rows: Array,
     p: Array,
-    layer: Layer,
+    synapses: Array,
     h: Array,
     h_power: Array,
     z: Array,
@@ -753,21 +763,20 @@ def _back_to_outputs(
     da: Array,
 ) -> None:
     """Adjoints `q` of the updates of rows that were wanted, and what h gets of them."""
-    _, _, gamma, gamma_power, gain, _, _ = layer
     for k in range(rows.shape[0]):
         j = rows[k]
-        _update_adjoints(p, gain, j, q, k)
+        _update_adjoints(p, synapses, j, q, k)
         if spent != 0:
             z_power = spent * _power_of(abs(z[j]), exponent)
-            _add_pulse_slopes(gamma, gamma_power, j, h, h_power, z[j], z_power, least, most, q, k)
-        _add_through(q, k, gamma, j, z[j], da)
+            _add_pulse_slopes(synapses, j, h, h_power, z[j], z_power, least, most, q, k)
+        _add_through(q, k, synapses, j, z[j], da)
 
 
 @_of_rows
 def _back_to_inputs(
     rows: Array,
     p: Array,
-    layer: Layer,
+    synapses: Array,
     h: Array,
     z: Array,
     da: Array,
@@ -777,22 +786,19 @@ def _back_to_inputs(
     charged: Any,
     read: Any,
     offset: Any,
-    sums: tuple[Array, ...],
+    sums: Array,
     dz: Array,
 ) -> None:
     """Take the adjoint of F back through a step, and add up those of all else."""
-    weight, decay, gamma, _, _, held, _ = layer
-    dweight, ddecay, dgamma, dheld = sums
     for k in range(rows.shape[0]):
         j, v = rows[k], start + k
         standing, of_read = read * abs(z[j]), read * np.sign(z[j])
-        _add_to_gamma_and_weight(q, k, h, da, z[j], standing, dgamma, dweight, j)
-        _add_to_decay(p, before, v, ddecay, j)
-        dz[j] = _input_adjoint(q, k, gamma, weight, j, h, before, v, da, of_read, offset)
-        _step_back(p, decay, j, da, z[j], standing)
+        _add_to_gamma_and_weight(q, k, h, da, z[j], standing, sums, j)
+        _add_to_decay(p, before, v, sums, j)
+        dz[j] = _input_adjoint(q, k, synapses, j, h, before, v, da, of_read, offset)
+        _step_back(p, synapses, j, da, z[j], standing)
         if charged != 0:
-            _add_charged(charged, before, v, dheld, j)
-            _add_charged(charged, held, j, p, j)
+            _charge(p, synapses, j, before, v, charged, sums)
 
 
 @_of_rows
@@ -821,11 +827,11 @@ def backward(
     pulses: Pulses,
     h_all: Array,
     record: Record,
-) -> tuple[Array, ...]:
+) -> tuple[Array, Array, Array, Array]:
     """Gradients of the recursion, given those of its outputs.
 
     Those outputs are h, F(T), the first two sums of `forward`, and for each game the sum of
-    ``held F`` over its steps and synapses. Shapes as in `forward`; `grad_held` is (B,), and
+    held F over its steps and synapses. Shapes as in `forward`; `grad_held` is (B,), and
     `dtrace` either the gradient of F(T), which becomes that of F(0), or (N_PARTS, M, N) to work
     in where the former is 0 and the latter not wanted.
 
@@ -835,11 +841,14 @@ def backward(
 
     Returns
     -------
-    dx, dh0, dweight, ddecay, dgamma, dheld, dbias
-        As the arguments they belong to; `dgamma` is that of the programmed Gamma.
+    dx, dh0
+        As the arguments they belong to.
+    of_synapses : (M, 4, N)
+        Of W, Lambda and the programmed Gamma as in `Of`, and of the weights of held F.
+    dbias : (N,)
     """
     n_steps, n_batch, n_in = x.shape
-    n_pre, n_out = layer.weight.shape
+    n_pre, _, n_out = layer.synapses.shape
     kind = x.dtype.type
     one = kind(1)
     least, most = kind(pulses.delta_f_min), kind(pulses.delta_f_max)
@@ -847,12 +856,12 @@ def backward(
     dx = np.zeros_like(x)
     dh0 = np.empty_like(h0)
     dbias = np.zeros((n_batch, n_out), x.dtype)
-    parts = np.empty((4, N_PARTS, n_pre, n_out), x.dtype)
+    parts = np.empty((N_PARTS, n_pre, 4, n_out), x.dtype)
     touched = np.zeros((N_PARTS, n_pre), np.bool_)
-    _, decay, _, _, _, held, _ = layer
+    synapses, _ = layer
     before, row, starts, after, gap_row, gap, gap_starts = record
     for part in numba.prange(N_PARTS):
-        sums, begun = (parts[0, part], parts[1, part], parts[2, part], parts[3, part]), touched[part]
+        sums, begun = parts[part], touched[part]
         z, dz = np.empty(n_pre, x.dtype), np.zeros(n_pre, x.dtype)
         da, h_power = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
         q, nothing = np.empty((n_pre, n_out), x.dtype), np.zeros(n_out, x.dtype)
@@ -877,16 +886,15 @@ def backward(
                     if spent != 0:
                         for i in range(n_out):
                             h_power[i] = _power_of(abs(h[i]), exponent)
-                    for j in rows:
-                        _begin(j, begun, sums)
+                    _begin(rows, begun, sums)
                     _back_to_outputs(
-                        *(rows, p, layer, h, h_power, z, spent, exponent, least, most, q, da)
+                        *(rows, p, synapses, h, h_power, z, spent, exponent, least, most, q, da)
                     )
                     for i in range(n_out):
                         da[i] *= one - h[i] * h[i]
                     dbias[b] += da
                     _back_to_inputs(
-                        *(rows, p, layer, h, z, da, before, start, q, charged, read, offset),
+                        *(rows, p, synapses, h, z, da, before, start, q, charged, read, offset),
                         *(sums, dz),
                     )
                     if normalise:
@@ -900,16 +908,15 @@ def backward(
                     if keep[t, b] == 0:
                         p[:] = 0
                 for g in range(gap_starts[b, t], gap_starts[b, t + 1]):
-                    j = gap_row[g]
-                    _begin(j, begun, sums)
+                    _begin(gap_row[g : g + 1], begun, sums)
                     _back_through_gap(
-                        *(j, p, after, g, gap[g], decay, sums[1], held, sums[3]),
-                        *(charged, one_less, square),
+                        *(gap_row[g], p, after, g, gap[g], synapses, charged, sums),
+                        *(one_less, square),
                     )
             dh0[b] = dh
-    total = np.zeros((4, n_pre, n_out), x.dtype)
+    total = np.zeros((n_pre, 4, n_out), x.dtype)
     for j in numba.prange(n_pre):
         for part in range(N_PARTS):
             if touched[part, j]:
-                total[:, j] += parts[:, part, j]
-    return dx, dh0, total[0], total[1], total[2], total[3], dbias.sum(0)
+                total[j] += parts[part, j]
+    return dx, dh0, total, dbias.sum(0)

@@ -1,0 +1,383 @@
+"""The conv front-end on the CPU for many games at once: only what a frame changes is computed.
+
+From decision to decision a few hundred pixels of a game change, and with them a few outputs of
+the convolutions; what stays is copied. Each output is one sum in one order, so that it is the
+same to the last bit whichever outputs are computed beside it. On the way back only features
+with a gradient are visited. Images are kept with their channels last: a kernel's patch is a few
+stretches of memory. `mstpn.network.front_end` is the same for play.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mstpn.network.front_end import CONVOLUTIONS, FRAME_SIZE, N_FEATURES
+from mstpn.network.twin.threads import N_PARTS, share_threads
+from mstpn.synapses.compiled import compiled
+
+__all__ = ["FusedFrontEnd", "Parameters", "Watcher"]
+
+Array = NDArray[Any]
+Parameters = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Weight and bias of the first convolution and of the second, as torch has them."""
+
+_ONE, _TWO = CONVOLUTIONS
+_SIDE_1 = _ONE.n_positions(FRAME_SIZE)
+_SIDE_2 = _TWO.n_positions(_SIDE_1)
+_OUT_1, _SIZE_1, _STRIDE_1 = _ONE.n_out, _ONE.size, _ONE.stride
+_OUT_2, _SIZE_2, _STRIDE_2 = _TWO.n_out, _TWO.size, _TWO.stride
+_PATCH_1, _STRETCH = _SIZE_1**2, _SIZE_2 * _OUT_1
+_PATCH_2 = _SIZE_2 * _STRETCH
+_BLOCKS_1, _BLOCKS_2 = FRAME_SIZE // _STRIDE_1, _SIDE_1 // _STRIDE_2
+_fast = numba.njit(fastmath={"reassoc", "contract", "nsz", "arcp"})
+
+
+@_fast
+def _compare(frame: Array, image: Array, moved: Array, everything: bool, changed: Array) -> None:
+    """Bring the image up to a frame, and mark the blocks in which a pixel changed."""
+    for row in range(_BLOCKS_1):
+        moved[:] = everything
+        for i in range(row * _STRIDE_1, (row + 1) * _STRIDE_1):
+            for j in range(FRAME_SIZE):
+                moved[j] |= frame[i, j] != image[i, j]
+            for j in range(FRAME_SIZE):
+                image[i, j] = frame[i, j]
+        for j in range(_BLOCKS_1):
+            changed[row, j] = 0
+        for j in range(FRAME_SIZE):
+            changed[row, j // _STRIDE_1] |= moved[j]
+
+
+@_fast
+def _touches(changed: Array, row: int, column: int) -> bool:
+    """Whether any of the four blocks under a kernel changed."""
+    above = changed[row, column] | changed[row, column + 1]
+    return (above | changed[row + 1, column] | changed[row + 1, column + 1]) != 0
+
+
+@_fast
+def _convolve_1(
+    image: Array,
+    changed: Array,
+    zero: Any,
+    unit: Any,
+    weight: Array,
+    bias: Array,
+    patch: Array,
+    first: Array,
+    moved: Array,
+) -> None:
+    moved[:] = 0
+    for row in range(_SIDE_1):
+        for column in range(_SIDE_1):
+            if not _touches(changed, row, column):
+                continue
+            for i in range(_SIZE_1):
+                for j in range(_SIZE_1):
+                    level = patch.dtype.type(image[row * _STRIDE_1 + i, column * _STRIDE_1 + j])
+                    patch[i * _SIZE_1 + j] = (level - zero) / unit
+            for out in range(_OUT_1):
+                total = bias[out]
+                for k in range(_PATCH_1):
+                    total += weight[out, k] * patch[k]
+                value = max(total, patch.dtype.type(0))
+                if value != first[row, column * _OUT_1 + out]:
+                    first[row, column * _OUT_1 + out] = value
+                    moved[row // _STRIDE_2, column // _STRIDE_2] = 1
+
+
+@_fast
+def _convolve_2(
+    first: Array, changed: Array, weight: Array, bias: Array, features: Array
+) -> None:
+    for row in range(_SIDE_2):
+        for column in range(_SIDE_2):
+            if not _touches(changed, row, column):
+                continue
+            top, left = row * _STRIDE_2, column * _STRIDE_2 * _OUT_1
+            for out in range(_OUT_2):
+                total = bias[out]
+                for i in range(_SIZE_2):
+                    for k in range(_STRETCH):
+                        total += weight[out, i * _STRETCH + k] * first[top + i, left + k]
+                at = (out * _SIDE_2 + row) * _SIDE_2 + column
+                features[at] = max(total, features.dtype.type(0))
+
+
+@compiled(parallel=True, nogil=True)
+def _see(
+    frames: Array,
+    image: Array,
+    begun: bool,
+    scale: tuple[Any, Any],
+    weight_1: Array,
+    bias_1: Array,
+    weight_2: Array,
+    bias_2: Array,
+    first: Array,
+    features: Array,
+) -> None:
+    """Bring outputs up to frames, one after the other.
+
+    Parameters
+    ----------
+    frames : (T, B, 84, 84) of uint8
+    image : (B, 84, 84) of uint8
+        The frame before; brought up to the last one.
+    begun : bool
+        Whether there was one.
+    scale : two floats
+        `PixelScale`.
+    weight_1, bias_1 : (16, 64) and (16,)
+    weight_2, bias_2 : (32, 256) and (32,)
+        Channels of a pixel in a row.
+    first : (T or 1, B, 20, 320)
+        Outputs of the first convolution after each frame, or as they are now.
+    features : (T or 1, B, 2592)
+    """
+    kind = first.dtype.type
+    zero, unit = kind(scale[0]), kind(scale[1])
+    for b in numba.prange(frames.shape[1]):
+        changed = np.zeros((_BLOCKS_1, _BLOCKS_1), np.uint8)
+        moved, patch = np.zeros((_BLOCKS_2, _BLOCKS_2), np.uint8), np.empty(_PATCH_1, first.dtype)
+        pixels = np.empty(FRAME_SIZE, np.uint8)
+        for t in range(len(frames)):
+            at = t % len(first)
+            if at > 0:
+                first[at, b] = first[at - 1, b]
+                features[at, b] = features[at - 1, b]
+            everything = t == 0 and not begun
+            _compare(frames[t, b], image[b], pixels, everything, changed)
+            outputs = first[at, b]
+            _convolve_1(
+                *(image[b], changed, zero, unit, weight_1, bias_1, patch, outputs, moved)
+            )
+            if everything:
+                moved[:] = 1
+            _convolve_2(outputs, moved, weight_2, bias_2, features[at, b])
+
+
+@_fast
+def _four(at: Array, start: int, n: int, g: Array) -> tuple[Any, ...]:
+    """The next four of n places and what is there; 0 for those that are missing."""
+    a, b, c, d = at[start], at[min(start + 1, n - 1)], at[min(start + 2, n - 1)], at[n - 1]
+    d = at[start + 3] if start + 3 < n else d
+    zero = g.dtype.type(0)
+    g_b = g[b] if start + 1 < n else zero
+    g_c = g[c] if start + 2 < n else zero
+    g_d = g[d] if start + 3 < n else zero
+    return a, b, c, d, g[a], g_b, g_c, g_d
+
+
+@_fast
+def _places(g: Array, at: Array) -> int:
+    n = 0
+    for p in range(len(g)):
+        at[n] = p
+        n += g[p] != 0
+    return n
+
+
+@_fast
+def _add_to_weight(g: Array, patches: Array, at: Array, sums: Array) -> None:
+    """Add to gradients of a weight, and of the bias in the last column, from those of outputs.
+
+    Parameters
+    ----------
+    g : (outputs, positions)
+    patches : (positions, pixels)
+    at : (positions,) of int64
+        To work in.
+    sums : (outputs, pixels + 1)
+    """
+    n_pixels = patches.shape[1]
+    for out in range(len(g)):
+        n = _places(g[out], at)
+        for start in range(0, n, 4):
+            a, b, c, d, g_a, g_b, g_c, g_d = _four(at, start, n, g[out])
+            for k in range(n_pixels):
+                of_two = g_a * patches[a, k] + g_b * patches[b, k]
+                sums[out, k] += of_two + g_c * patches[c, k] + g_d * patches[d, k]
+            sums[out, n_pixels] += (g_a + g_b) + (g_c + g_d)
+
+
+@_fast
+def _to_patch(g: Array, weight: Array, at: Array, dpatch: Array) -> None:
+    """Write the gradient of a patch from those of its outputs, (outputs,)."""
+    dpatch[:] = 0
+    n = _places(g, at)
+    for start in range(0, n, 4):
+        a, b, c, d, g_a, g_b, g_c, g_d = _four(at, start, n, g)
+        for k in range(len(dpatch)):
+            of_two = g_a * weight[a, k] + g_b * weight[b, k]
+            dpatch[k] += of_two + g_c * weight[c, k] + g_d * weight[d, k]
+
+
+@_fast
+def _back_through_2(
+    g: Array,
+    first: Array,
+    weight: Array,
+    at: Array,
+    patches: Array,
+    of_position: Array,
+    dpatch: Array,
+    dfirst: Array,
+    sums: Array,
+) -> None:
+    dfirst[:] = 0
+    for position in range(g.shape[1]):
+        top = position // _SIDE_2 * _STRIDE_2
+        left = position % _SIDE_2 * _STRIDE_2 * _OUT_1
+        for i in range(_SIZE_2):
+            for k in range(_STRETCH):
+                patches[position, i * _STRETCH + k] = first[top + i, left + k]
+        for out in range(_OUT_2):
+            of_position[out] = g[out, position]
+        _to_patch(of_position, weight, at, dpatch)
+        for i in range(_SIZE_2):
+            for k in range(_STRETCH):
+                dfirst[top + i, left + k] += dpatch[i * _STRETCH + k]
+    _add_to_weight(g, patches, at, sums)
+
+
+@_fast
+def _back_through_1(
+    dfirst: Array,
+    first: Array,
+    image: Array,
+    at: Array,
+    patches: Array,
+    g: Array,
+    sums: Array,
+) -> None:
+    zero = g.dtype.type(0)
+    for row in range(_SIDE_1):
+        for column in range(_SIDE_1):
+            position = row * _SIDE_1 + column
+            for out in range(_OUT_1):
+                here = column * _OUT_1 + out
+                g[out, position] = dfirst[row, here] if first[row, here] > 0 else zero
+            for i in range(_SIZE_1):
+                for j in range(_SIZE_1):
+                    pixel = image[row * _STRIDE_1 + i, column * _STRIDE_1 + j]
+                    patches[position, i * _SIZE_1 + j] = pixel
+    _add_to_weight(g, patches, at, sums)
+
+
+@compiled(parallel=True, nogil=True)
+def _back(
+    gradient: Array,
+    frames: Array,
+    scale: tuple[Any, Any],
+    weight_2: Array,
+    first: Array,
+    features: Array,
+) -> tuple[Array, Array]:
+    """Gradients of the parameters, given those of the features; arguments as for `_see`.
+
+    Returns
+    -------
+    of_1 : (16, 65)
+        Of weight and bias of the first convolution.
+    of_2 : (32, 257)
+        Of those of the second.
+    """
+    kind = first.dtype.type
+    zero, unit = kind(scale[0]), kind(scale[1])
+    n_steps, n_batch = features.shape[:2]
+    of_1 = np.zeros((N_PARTS, _OUT_1, _PATCH_1 + 1), first.dtype)
+    of_2 = np.zeros((N_PARTS, _OUT_2, _PATCH_2 + 1), first.dtype)
+    for part in numba.prange(N_PARTS):
+        patches_1 = np.empty((_SIDE_1**2, _PATCH_1), first.dtype)
+        patches_2 = np.empty((_SIDE_2**2, _PATCH_2), first.dtype)
+        g_1, at = np.empty((_OUT_1, _SIDE_1**2), first.dtype), np.empty(_SIDE_1**2, np.int64)
+        g_2, of_position = np.empty((_OUT_2, _SIDE_2**2), first.dtype), np.empty(_OUT_2, first.dtype)
+        dfirst, dpatch = np.empty_like(first[0, 0]), np.empty(_PATCH_2, first.dtype)
+        image = np.empty((FRAME_SIZE, FRAME_SIZE), first.dtype)
+        for b in range(part, n_batch, N_PARTS):
+            for t in range(n_steps):
+                active = features[t, b].reshape(g_2.shape) > 0
+                g_2[:] = np.where(active, gradient[t, b].reshape(g_2.shape), kind(0))
+                _back_through_2(
+                    *(g_2, first[t, b], weight_2, at, patches_2, of_position, dpatch, dfirst),
+                    of_2[part],
+                )
+                frame = frames[t, b]
+                for i in range(FRAME_SIZE):
+                    for j in range(FRAME_SIZE):
+                        image[i, j] = (kind(frame[i, j]) - zero) / unit
+                _back_through_1(dfirst, first[t, b], image, at, patches_1, g_1, of_1[part])
+    return of_1.sum(0), of_2.sum(0)
+
+
+def _arrays(parameters: Parameters) -> tuple[Array, ...]:
+    weight_1, bias_1, weight_2, bias_2 = (p.detach() for p in parameters)
+    by_pixel = weight_2.permute(0, 2, 3, 1)
+    flat = weight_1.flatten(1), bias_1, by_pixel.flatten(1), bias_2
+    return tuple(p.contiguous().numpy() for p in flat)
+
+
+class FusedFrontEnd(torch.autograd.Function):
+    """``(frames, zero, unit, *Parameters)`` to features, (T, B, 84, 84) to (T, B, 2592)."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        """See the frames of each game one after the other."""
+        share_threads()
+        frames, zero, unit, *parameters = inputs
+        arrays = _arrays(parameters)
+        frames, scale = frames.contiguous().numpy(), (zero, unit)
+        n_steps, n_batch = frames.shape[:2]
+        first = np.zeros((n_steps, n_batch, _SIDE_1, _SIDE_1 * _OUT_1), arrays[0].dtype)
+        features = np.empty((n_steps, n_batch, N_FEATURES), first.dtype)
+        _see(frames, np.empty_like(frames[0]), False, scale, *arrays, first, features)
+        ctx.inputs = frames, scale, arrays[2], first, features
+        return torch.from_numpy(features)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the parameters."""
+        of_1, of_2 = (
+            torch.from_numpy(g) for g in _back(grads[0].contiguous().numpy(), *ctx.inputs)
+        )
+        weight_1 = of_1[:, :-1].unflatten(1, (_ONE.n_in, _SIZE_1, _SIZE_1))
+        weight_2 = of_2[:, :-1].unflatten(1, (_SIZE_2, _SIZE_2, _OUT_1)).permute(0, 3, 1, 2)
+        return None, None, None, weight_1, of_1[:, -1], weight_2, of_2[:, -1]
+
+
+class Watcher:
+    """Features of many games, frame after frame, with parameters as they are now.
+
+    Parameters
+    ----------
+    scale : two floats
+        `PixelScale`.
+    parameters : Parameters
+    """
+
+    def __init__(self, scale: tuple[float, float], parameters: Parameters) -> None:
+        self._scale, self._arrays = scale, [a.copy() for a in _arrays(parameters)]
+        self._state: tuple[Array, Array, Array] | None = None
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Features of the next frames, (B, 2592).
+
+        Parameters
+        ----------
+        frames : Tensor of uint8, (B, 84, 84)
+        """
+        share_threads()
+        levels, begun = frames.contiguous().numpy(), self._state is not None
+        if self._state is None:
+            kind = self._arrays[0].dtype
+            first = np.zeros((1, len(levels), _SIDE_1, _SIDE_1 * _OUT_1), kind)
+            features = np.empty((1, len(levels), N_FEATURES), kind)
+            self._state = np.empty_like(levels), first, features
+        image, first, features = self._state
+        _see(levels[None], image, begun, self._scale, *self._arrays, first, features)
+        return torch.from_numpy(features[0].copy())
