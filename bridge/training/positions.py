@@ -85,7 +85,8 @@ class PositionHead(nn.Linear):
     def __init__(self, n_hidden: int) -> None:
         super().__init__(n_hidden, 3 * len(self.delays))
 
-    def targets(self, frames: Tensor) -> Tensor:
+    @classmethod
+    def targets(cls, frames: Tensor) -> Tensor:
         """What is to be predicted.
 
         Parameters
@@ -102,8 +103,8 @@ class PositionHead(nn.Linear):
         found = positions(frames.flatten(0, 1).cpu().numpy())
         middle = np.array([31, _MIDDLE_COLUMN, 31])
         now = (found.T.reshape(*frames.shape[:2], 3) - middle) / 20
-        parts = np.full((len(self.delays), *now.shape), np.nan, np.float32)
-        for part, delay in zip(parts, self.delays, strict=True):
+        parts = np.full((len(cls.delays), *now.shape), np.nan, np.float32)
+        for part, delay in zip(parts, cls.delays, strict=True):
             part[: max(len(now) - delay, 0)] = now[delay:]
         return torch.from_numpy(np.concatenate(parts, 2)).to(frames.device)
 

@@ -4,6 +4,7 @@ PPO: Schulman et al., arXiv 1707.06347; the form for recurrent Atari agents foll
 CleanRL's `ppo_atari_lstm`. A2C: Mnih et al., ICML 2016, as in STPN's Pong agent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from mstpn.bridge.training.positions import PositionHead
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.layer import CycleNoise, State
 from mstpn.synapses.joules import Charges
+from mstpn.synapses.nonidealities import Deviations
 
 __all__ = ["Rollout", "advantages", "losses", "total_loss"]
 
@@ -33,8 +35,14 @@ class Rollout:
     actions, log_probs, values, rewards : Tensor, (T, B)
     final : Tensor, (T, B)
         1 where the return ends with that step, as it does with the game.
+    next_value : Tensor, (B,)
+        Of the state after the last step.
     noise : CycleNoise, optional
         Of the updates, from step 0 of the rollout.
+    deviations : Deviations, optional
+        Of the devices that it was played on.
+    returns : sequence of float
+        Of the games that ended.
     positions : Tensor, (T, B, 9), optional
         What a position head is to predict.
     taught : Tensor, (T, B, A), optional
@@ -49,7 +57,10 @@ class Rollout:
     values: Tensor
     rewards: Tensor
     final: Tensor
+    next_value: Tensor
     noise: CycleNoise | None = None
+    deviations: Deviations | None = None
+    returns: Sequence[float] = ()
     positions: Tensor | None = None
     taught: Tensor | None = None
 
@@ -58,18 +69,16 @@ class Rollout:
         return self.noise and self.noise._replace(keys=self.noise.keys[which])
 
 
-def advantages(rollout: Rollout, next_value: Tensor, discount: float, gae_lambda: float) -> Tensor:
+def advantages(rollout: Rollout, discount: float, gae_lambda: float) -> Tensor:
     """Generalised advantage estimates (Schulman et al., arXiv 1506.02438), (T, B).
 
     Parameters
     ----------
     rollout : Rollout
-    next_value : Tensor, (B,)
-        Value of the state after the last step.
     discount, gae_lambda : float
     """
     result = torch.empty_like(rollout.values)
-    running = torch.zeros_like(next_value)
+    next_value, running = rollout.next_value, torch.zeros_like(rollout.next_value)
     for t in reversed(range(len(result))):
         alive = 1 - rollout.final[t]
         delta = rollout.rewards[t] + discount * alive * next_value - rollout.values[t]

@@ -7,6 +7,7 @@ with a gradient are visited. Images are kept with their channels last: a kernel'
 stretches of memory. `mstpn.network.front_end` is the same for play.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -37,6 +38,15 @@ _fast = numba.njit(fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
 @_fast
+def _fold(pixels: Array, blocks: Array, row: int) -> None:
+    """Mark the blocks of a row that hold a marked pixel."""
+    for j in range(_BLOCKS_1):
+        blocks[row, j] = 0
+    for j in range(FRAME_SIZE):
+        blocks[row, j // _STRIDE_1] |= pixels[j]
+
+
+@_fast
 def _compare(frame: Array, image: Array, moved: Array, everything: bool, changed: Array) -> None:
     """Bring the image up to a frame, and mark the blocks in which a pixel changed."""
     for row in range(_BLOCKS_1):
@@ -46,10 +56,7 @@ def _compare(frame: Array, image: Array, moved: Array, everything: bool, changed
                 moved[j] |= frame[i, j] != image[i, j]
             for j in range(FRAME_SIZE):
                 image[i, j] = frame[i, j]
-        for j in range(_BLOCKS_1):
-            changed[row, j] = 0
-        for j in range(FRAME_SIZE):
-            changed[row, j // _STRIDE_1] |= moved[j]
+        _fold(moved, changed, row)
 
 
 @_fast
@@ -91,19 +98,27 @@ def _convolve_1(
 
 
 @_fast
+def _patch_of(first: Array, row: int, column: int, patch: Array) -> None:
+    """Write what the second convolution sees at a position."""
+    top, left = row * _STRIDE_2, column * _STRIDE_2 * _OUT_1
+    for i in range(_SIZE_2):
+        for k in range(_STRETCH):
+            patch[i * _STRETCH + k] = first[top + i, left + k]
+
+
+@_fast
 def _convolve_2(
-    first: Array, changed: Array, weight: Array, bias: Array, features: Array
+    first: Array, changed: Array, weight: Array, bias: Array, patch: Array, features: Array
 ) -> None:
     for row in range(_SIDE_2):
         for column in range(_SIDE_2):
             if not _touches(changed, row, column):
                 continue
-            top, left = row * _STRIDE_2, column * _STRIDE_2 * _OUT_1
+            _patch_of(first, row, column, patch)
             for out in range(_OUT_2):
                 total = bias[out]
-                for i in range(_SIZE_2):
-                    for k in range(_STRETCH):
-                        total += weight[out, i * _STRETCH + k] * first[top + i, left + k]
+                for k in range(_PATCH_2):
+                    total += weight[out, k] * patch[k]
                 at = (out * _SIDE_2 + row) * _SIDE_2 + column
                 features[at] = max(total, features.dtype.type(0))
 
@@ -143,7 +158,8 @@ def _see(
     zero, unit = kind(scale[0]), kind(scale[1])
     for b in numba.prange(frames.shape[1]):
         changed = np.zeros((_BLOCKS_1, _BLOCKS_1), np.uint8)
-        moved, patch = np.zeros((_BLOCKS_2, _BLOCKS_2), np.uint8), np.empty(_PATCH_1, first.dtype)
+        moved = np.zeros((_BLOCKS_2, _BLOCKS_2), np.uint8)
+        patch_1, patch_2 = np.empty(_PATCH_1, first.dtype), np.empty(_PATCH_2, first.dtype)
         pixels = np.empty(FRAME_SIZE, np.uint8)
         for t in range(len(frames)):
             at = t % len(first)
@@ -153,20 +169,18 @@ def _see(
             everything = t == 0 and not begun
             _compare(frames[t, b], image[b], pixels, everything, changed)
             outputs = first[at, b]
-            _convolve_1(
-                *(image[b], changed, zero, unit, weight_1, bias_1, patch, outputs, moved)
-            )
+            _convolve_1(*(image[b], changed, zero, unit, weight_1, bias_1, patch_1, outputs, moved))
             if everything:
                 moved[:] = 1
-            _convolve_2(outputs, moved, weight_2, bias_2, features[at, b])
+            _convolve_2(outputs, moved, weight_2, bias_2, patch_2, features[at, b])
 
 
 @_fast
 def _four(at: Array, start: int, n: int, g: Array) -> tuple[Any, ...]:
     """The next four of n places and what is there; 0 for those that are missing."""
-    a, b, c, d = at[start], at[min(start + 1, n - 1)], at[min(start + 2, n - 1)], at[n - 1]
-    d = at[start + 3] if start + 3 < n else d
-    zero = g.dtype.type(0)
+    last, zero = n - 1, g.dtype.type(0)
+    a, b = at[start], at[min(start + 1, last)]
+    c, d = at[min(start + 2, last)], at[min(start + 3, last)]
     g_b = g[b] if start + 1 < n else zero
     g_c = g[c] if start + 2 < n else zero
     g_d = g[d] if start + 3 < n else zero
@@ -174,31 +188,38 @@ def _four(at: Array, start: int, n: int, g: Array) -> tuple[Any, ...]:
 
 
 @_fast
-def _places(g: Array, at: Array) -> int:
+def _places(g: Array, n_rows: int, at: Array) -> int:
+    """Find where g is not 0; return their number."""
     n = 0
-    for p in range(len(g)):
+    for p in range(n_rows):
         at[n] = p
         n += g[p] != 0
     return n
 
 
 @_fast
-def _add_to_weight(g: Array, patches: Array, at: Array, sums: Array) -> None:
+def _add_to_weight(
+    g: Array, n_rows: int, patches: Array, at: Array, of_output: Array, sums: Array
+) -> None:
     """Add to gradients of a weight, and of the bias in the last column, from those of outputs.
 
     Parameters
     ----------
-    g : (outputs, positions)
+    g : (positions, outputs)
+    n_rows : int
+        Positions to be taken.
     patches : (positions, pixels)
-    at : (positions,) of int64
+    at, of_output : (positions,) of int64, and of floats
         To work in.
     sums : (outputs, pixels + 1)
     """
     n_pixels = patches.shape[1]
-    for out in range(len(g)):
-        n = _places(g[out], at)
+    for out in range(g.shape[1]):
+        for p in range(n_rows):
+            of_output[p] = g[p, out]
+        n = _places(of_output, n_rows, at)
         for start in range(0, n, 4):
-            a, b, c, d, g_a, g_b, g_c, g_d = _four(at, start, n, g[out])
+            a, b, c, d, g_a, g_b, g_c, g_d = _four(at, start, n, of_output)
             for k in range(n_pixels):
                 of_two = g_a * patches[a, k] + g_b * patches[b, k]
                 sums[out, k] += of_two + g_c * patches[c, k] + g_d * patches[d, k]
@@ -209,7 +230,7 @@ def _add_to_weight(g: Array, patches: Array, at: Array, sums: Array) -> None:
 def _to_patch(g: Array, weight: Array, at: Array, dpatch: Array) -> None:
     """Write the gradient of a patch from those of its outputs, (outputs,)."""
     dpatch[:] = 0
-    n = _places(g, at)
+    n = _places(g, len(g), at)
     for start in range(0, n, 4):
         a, b, c, d, g_a, g_b, g_c, g_d = _four(at, start, n, g)
         for k in range(len(dpatch)):
@@ -219,30 +240,40 @@ def _to_patch(g: Array, weight: Array, at: Array, dpatch: Array) -> None:
 
 @_fast
 def _back_through_2(
-    g: Array,
+    gradient: Array,
+    features: Array,
     first: Array,
     weight: Array,
     at: Array,
+    of_output: Array,
+    g: Array,
+    masked: Array,
     patches: Array,
-    of_position: Array,
     dpatch: Array,
     dfirst: Array,
     sums: Array,
 ) -> None:
+    """Add to the gradients of the parameters, and write that of the first's outputs."""
+    zero, n = g.dtype.type(0), 0
+    for feature in range(N_FEATURES):
+        masked[feature] = gradient[feature] if features[feature] > 0 else zero
     dfirst[:] = 0
-    for position in range(g.shape[1]):
-        top = position // _SIDE_2 * _STRIDE_2
-        left = position % _SIDE_2 * _STRIDE_2 * _OUT_1
-        for i in range(_SIZE_2):
-            for k in range(_STRETCH):
-                patches[position, i * _STRETCH + k] = first[top + i, left + k]
+    for position in range(_SIDE_2**2):
+        active = zero
         for out in range(_OUT_2):
-            of_position[out] = g[out, position]
-        _to_patch(of_position, weight, at, dpatch)
+            g[n, out] = masked[out * _SIDE_2**2 + position]
+            active += abs(g[n, out])
+        if active == 0:
+            continue
+        row, column = position // _SIDE_2, position % _SIDE_2
+        _patch_of(first, row, column, patches[n])
+        _to_patch(g[n], weight, at, dpatch)
+        top, left = row * _STRIDE_2, column * _STRIDE_2 * _OUT_1
         for i in range(_SIZE_2):
             for k in range(_STRETCH):
                 dfirst[top + i, left + k] += dpatch[i * _STRETCH + k]
-    _add_to_weight(g, patches, at, sums)
+        n += 1
+    _add_to_weight(g, n, patches, at, of_output, sums)
 
 
 @_fast
@@ -250,23 +281,48 @@ def _back_through_1(
     dfirst: Array,
     first: Array,
     image: Array,
+    lit: Array,
     at: Array,
-    patches: Array,
+    of_output: Array,
     g: Array,
+    patches: Array,
     sums: Array,
 ) -> None:
-    zero = g.dtype.type(0)
+    """Add to the gradients of the parameters; where all pixels are 0, only to the bias's."""
+    zero, n = g.dtype.type(0), 0
+    dark = np.zeros(_OUT_1, g.dtype)
     for row in range(_SIDE_1):
         for column in range(_SIDE_1):
-            position = row * _SIDE_1 + column
+            left = column * _OUT_1
             for out in range(_OUT_1):
-                here = column * _OUT_1 + out
-                g[out, position] = dfirst[row, here] if first[row, here] > 0 else zero
+                value = dfirst[row, left + out]
+                g[n, out] = value if first[row, left + out] > 0 else zero
+            if not _touches(lit, row, column):
+                for out in range(_OUT_1):
+                    dark[out] += g[n, out]
+                continue
             for i in range(_SIZE_1):
                 for j in range(_SIZE_1):
                     pixel = image[row * _STRIDE_1 + i, column * _STRIDE_1 + j]
-                    patches[position, i * _SIZE_1 + j] = pixel
-    _add_to_weight(g, patches, at, sums)
+                    patches[n, i * _SIZE_1 + j] = pixel
+            n += 1
+    _add_to_weight(g, n, patches, at, of_output, sums)
+    for out in range(_OUT_1):
+        sums[out, _PATCH_1] += dark[out]
+
+
+@_fast
+def _light(frame: Array, scale: tuple[Any, Any], image: Array, pixels: Array, lit: Array) -> None:
+    """Write the image of a frame, and mark the blocks in which a pixel is not 0."""
+    zero, unit = scale
+    for row in range(_BLOCKS_1):
+        pixels[:] = 0
+        for i in range(row * _STRIDE_1, (row + 1) * _STRIDE_1):
+            for j in range(FRAME_SIZE):
+                image[i, j] = (image.dtype.type(frame[i, j]) - zero) / unit
+            for j in range(FRAME_SIZE):
+                pixels[j] |= image[i, j] != 0
+        _fold(pixels, lit, row)
 
 
 @compiled(parallel=True, nogil=True)
@@ -295,27 +351,38 @@ def _back(
     for part in numba.prange(N_PARTS):
         patches_1 = np.empty((_SIDE_1**2, _PATCH_1), first.dtype)
         patches_2 = np.empty((_SIDE_2**2, _PATCH_2), first.dtype)
-        g_1, at = np.empty((_OUT_1, _SIDE_1**2), first.dtype), np.empty(_SIDE_1**2, np.int64)
-        g_2, of_position = np.empty((_OUT_2, _SIDE_2**2), first.dtype), np.empty(_OUT_2, first.dtype)
+        g_1 = np.empty((_SIDE_1**2 + 1, _OUT_1), first.dtype)
+        g_2 = np.empty((_SIDE_2**2 + 1, _OUT_2), first.dtype)
+        masked = np.empty(N_FEATURES, first.dtype)
         dfirst, dpatch = np.empty_like(first[0, 0]), np.empty(_PATCH_2, first.dtype)
-        image = np.empty((FRAME_SIZE, FRAME_SIZE), first.dtype)
+        image, at = np.empty((FRAME_SIZE, FRAME_SIZE), first.dtype), np.empty(_SIDE_1**2, np.int64)
+        of_output = np.empty(_SIDE_1**2, first.dtype)
+        lit = np.empty((_BLOCKS_1, _BLOCKS_1), np.uint8)
+        pixels = np.empty(FRAME_SIZE, np.uint8)
         for b in range(part, n_batch, N_PARTS):
             for t in range(n_steps):
-                active = features[t, b].reshape(g_2.shape) > 0
-                g_2[:] = np.where(active, gradient[t, b].reshape(g_2.shape), kind(0))
+                outputs = first[t, b]
                 _back_through_2(
-                    *(g_2, first[t, b], weight_2, at, patches_2, of_position, dpatch, dfirst),
-                    of_2[part],
+                    *(
+                        gradient[t, b],
+                        features[t, b],
+                        outputs,
+                        weight_2,
+                        at,
+                        of_output,
+                        g_2,
+                        masked,
+                    ),
+                    *(patches_2, dpatch, dfirst, of_2[part]),
                 )
-                frame = frames[t, b]
-                for i in range(FRAME_SIZE):
-                    for j in range(FRAME_SIZE):
-                        image[i, j] = (kind(frame[i, j]) - zero) / unit
-                _back_through_1(dfirst, first[t, b], image, at, patches_1, g_1, of_1[part])
+                _light(frames[t, b], (zero, unit), image, pixels, lit)
+                _back_through_1(
+                    *(dfirst, outputs, image, lit, at, of_output, g_1, patches_1, of_1[part])
+                )
     return of_1.sum(0), of_2.sum(0)
 
 
-def _arrays(parameters: Parameters) -> tuple[Array, ...]:
+def _arrays(parameters: Sequence[Tensor]) -> tuple[Array, ...]:
     weight_1, bias_1, weight_2, bias_2 = (p.detach() for p in parameters)
     by_pixel = weight_2.permute(0, 2, 3, 1)
     flat = weight_1.flatten(1), bias_1, by_pixel.flatten(1), bias_2
@@ -333,7 +400,7 @@ class FusedFrontEnd(torch.autograd.Function):
         arrays = _arrays(parameters)
         frames, scale = frames.contiguous().numpy(), (zero, unit)
         n_steps, n_batch = frames.shape[:2]
-        first = np.zeros((n_steps, n_batch, _SIDE_1, _SIDE_1 * _OUT_1), arrays[0].dtype)
+        first = np.empty((n_steps, n_batch, _SIDE_1, _SIDE_1 * _OUT_1), arrays[0].dtype)
         features = np.empty((n_steps, n_batch, N_FEATURES), first.dtype)
         _see(frames, np.empty_like(frames[0]), False, scale, *arrays, first, features)
         ctx.inputs = frames, scale, arrays[2], first, features
@@ -375,7 +442,7 @@ class Watcher:
         levels, begun = frames.contiguous().numpy(), self._state is not None
         if self._state is None:
             kind = self._arrays[0].dtype
-            first = np.zeros((1, len(levels), _SIDE_1, _SIDE_1 * _OUT_1), kind)
+            first = np.empty((1, len(levels), _SIDE_1, _SIDE_1 * _OUT_1), kind)
             features = np.empty((1, len(levels), N_FEATURES), kind)
             self._state = np.empty_like(levels), first, features
         image, first, features = self._state

@@ -72,8 +72,7 @@ class FusedRecursion(torch.autograd.Function):
             )
         )
         dtrace0 = torch.from_numpy(dtrace).transpose(1, 2) if from_trace else None
-        of_layer = of_synapses.permute(1, 2, 0)
-        return (dx, dh0, dtrace0, None, *of_layer, dbias, *(None,) * 4)
+        return (dx, dh0, dtrace0, None, *of_synapses, dbias, *(None,) * 4)
 
 
 def _dense(grad: Tensor | None, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -91,7 +90,6 @@ def layer_arrays(
     exponent: float,
 ) -> kernel.Layer:
     """What the kernel takes, from (N, M) each but the bias."""
-
     of = kernel.Of
     synapses = weight.new_empty(weight.shape[1], len(of), len(weight))
     for which, values in (

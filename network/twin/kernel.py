@@ -319,7 +319,7 @@ def _read_rows(
 
 
 @_of_row
-def _n_pulses(synapses: Array, j: int, h: Array, z_j: Any, least: Any, most: Any) -> int:
+def _n_pulses(synapses: Array, j: int, h: Array, z_j: Any, least: Any, most: Any) -> Any:
     """Number of pulses that are issued in a row."""
     n, one = np.int32(0), h.dtype.type(1)
     for i in range(h.shape[0]):
@@ -812,6 +812,19 @@ def _undo_norm(rows: Array, z: Array, norm: Any, dz: Array) -> None:
         dz[j] = (dz[j] - along * z[j]) / norm
 
 
+@_of_rows
+def _add_parts(parts: Array, touched: Array, total: Array) -> None:
+    """Add sums over groups of games, (N_PARTS, M, 4, N), to those of all, (4, N, M)."""
+    n_pre, block = parts.shape[1], 16  # a line of the cache
+    for part in range(len(parts)):
+        for start in range(0, n_pre, block):
+            for of in range(len(total)):
+                for i in range(total.shape[1]):
+                    for j in range(start, min(start + block, n_pre)):
+                        if touched[part, j]:
+                            total[of, i, j] += parts[part, j, of, i]
+
+
 @compiled(parallel=True, nogil=True)
 def backward(
     grad_h: Array,
@@ -832,8 +845,8 @@ def backward(
 
     Those outputs are h, F(T), the first two sums of `forward`, and for each game the sum of
     held F over its steps and synapses. Shapes as in `forward`; `grad_held` is (B,), and
-    `dtrace` either the gradient of F(T), which becomes that of F(0), or (N_PARTS, M, N) to work
-    in where the former is 0 and the latter not wanted.
+    `dtrace` either the gradient of F(T), which becomes that of F(0), or, where the former is 0 and
+    the latter not wanted, zeros of (N_PARTS, M, N) to work in.
 
     Limits and noise are passed straight through: gradients are those of the update that was
     wanted, taken at the F that came of it. Silent inputs get the gradient 0, which is right
@@ -843,7 +856,7 @@ def backward(
     -------
     dx, dh0
         As the arguments they belong to.
-    of_synapses : (M, 4, N)
+    of_synapses : (4, N, M)
         Of W, Lambda and the programmed Gamma as in `Of`, and of the weights of held F.
     dbias : (N,)
     """
@@ -870,7 +883,9 @@ def backward(
             dh = np.zeros(n_out, x.dtype)
             p = dtrace[b % len(dtrace)]
             if len(dtrace) != n_batch:
-                p[:] = 0
+                for j in range(n_pre):
+                    if begun[j]:
+                        p[j] = 0
             charged = grad_held[b]
             for t in range(n_steps, -1, -1):
                 if t < n_steps:
@@ -914,9 +929,6 @@ def backward(
                         *(one_less, square),
                     )
             dh0[b] = dh
-    total = np.zeros((n_pre, 4, n_out), x.dtype)
-    for j in numba.prange(n_pre):
-        for part in range(N_PARTS):
-            if touched[part, j]:
-                total[j] += parts[part, j]
+    total = np.zeros((4, n_out, n_pre), x.dtype)
+    _add_parts(parts, touched, total)
     return dx, dh0, total, dbias.sum(0)

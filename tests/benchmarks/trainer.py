@@ -59,10 +59,10 @@ def shares(trainer: Any) -> dict[str, float]:
         with record_function("see" if torch.is_grad_enabled() else "watch"):
             return original(front_end, frames)
 
-    original = FrontEnd.forward
+    original, player = FrontEnd.forward, getattr(trainer, "collector", trainer)
     with contextlib.ExitStack() as stack:
         for patch in (
-            mock.patch.object(trainer, "_act", labelled("environment", trainer._act)),
+            mock.patch.object(player, "_act", labelled("environment", player._act)),
             mock.patch.object(FrontEnd, "forward", see),
             mock.patch.object(FusedStepper, "step", labelled("step", FusedStepper.step)),
         ):

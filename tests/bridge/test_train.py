@@ -479,11 +479,9 @@ def test_tracking_penalty_ends_with_the_training(tmp_path: Path) -> None:
     reward = np.array([1.0, -1.0])
     # Centres of rows 60 to 65 and 20 to 21, in a field of 63 rows
     lost = np.array([0, (62.5 - 20.5) / 63])
-    np.testing.assert_allclose(trainer._shaped(reward, frame), reward - 0.5 * lost)
-    trainer.step = 48
-    np.testing.assert_allclose(trainer._shaped(reward, frame), reward - 0.125 * lost)
-    trainer.step = 64
-    np.testing.assert_array_equal(trainer._shaped(reward, frame), reward)
+    np.testing.assert_allclose(trainer.collector.shaped(reward, frame, 0), reward - 0.5 * lost)
+    np.testing.assert_allclose(trainer.collector.shaped(reward, frame, 48), reward - 0.125 * lost)
+    np.testing.assert_array_equal(trainer.collector.shaped(reward, frame, 64), reward)
 
 
 def test_returns_end_at_each_point_if_wanted(tmp_path: Path) -> None:
