@@ -95,6 +95,7 @@ def layer_arrays(
     for which, values in (
         *((of.W, weight), (of.DECAY, decay), (of.GAMMA, gamma), (of.GAIN, gain)),
         *((of.POWER, gamma.detach().abs() ** exponent), (of.HELD, held)),
+        (of.SPAN, 1 / (1 - decay.detach())),
     ):
         synapses[:, which] = values.detach().T
     return kernel.Layer(synapses.numpy(), bias.detach().contiguous().numpy())

@@ -49,7 +49,7 @@ class Layer(NamedTuple):
 
     Parameters
     ----------
-    synapses : Array, (M, 6, N)
+    synapses : Array, (M, 7, N)
         What a visit of a row needs, side by side, in the order of `Of`.
     bias : Array, (N,)
     """
@@ -62,8 +62,8 @@ class Of(IntEnum):
     """Parameters of synapses.
 
     `W` and `DECAY` are as the devices have them, `GAMMA` as programmed, `GAIN` that of the
-    updates from device to device, `POWER` |Gamma|^p, and `HELD` the weights of the sum of F over
-    all steps and synapses.
+    updates from device to device, `POWER` |Gamma|^p, `HELD` the weights of the sum of F over
+    all steps and synapses, and `SPAN` 1 / (1 - Lambda), the sum of all powers of Lambda.
     """
 
     W = 0
@@ -72,6 +72,7 @@ class Of(IntEnum):
     GAIN = 3
     POWER = 4
     HELD = 5
+    SPAN = 6
 
 
 class Pulses(NamedTuple):
@@ -155,7 +156,9 @@ class Record(NamedTuple):
         return cls(before, row, starts, after, gap_row, gap, gap_starts)
 
 
-_W, _DECAY, _GAMMA, _GAIN, _POWER, _HELD = range(len(Of))
+_W, _DECAY, _GAMMA, _GAIN, _POWER, _HELD, _SPAN = range(len(Of))
+_NOTHING = 1e-30
+"""F and adjoints of F up to here are 0 after a gap."""
 _DHELD = 3
 """Of the gradients, the first three of which are those of the first three parameters."""
 _pulse = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain", "numba")
@@ -195,31 +198,37 @@ def _power_of(x: Any, exponent: Any) -> Any:
 def _raise(synapses: Array, j: int, exponent: int, out: Array, square: Array) -> None:
     """Write Lambda^exponent of a row, exponent >= 0, by repeated squaring."""
     for i in range(out.shape[0]):
-        out[i] = 1
-    for i in range(out.shape[0]):
         square[i] = synapses[j, _DECAY, i]
-    while exponent > 0:
+    while exponent & 1 == 0 and exponent > 0:
+        exponent >>= 1
+        for i in range(out.shape[0]):
+            square[i] *= square[i]
+    for i in range(out.shape[0]):
+        out[i] = square[i] if exponent > 0 else 1
+    while exponent > 1:
+        exponent >>= 1
+        for i in range(out.shape[0]):
+            square[i] *= square[i]
         if exponent & 1:
             for i in range(out.shape[0]):
                 out[i] *= square[i]
-        exponent >>= 1
-        if exponent > 0:
-            for i in range(out.shape[0]):
-                square[i] *= square[i]
 
 
 @_of_row
 def _multiply(f: Array, j: int, power: Array) -> None:
+    """Let a row decay; what is too small to matter becomes 0, as denormal numbers are slow."""
+    zero, least = f.dtype.type(0), f.dtype.type(_NOTHING)
     for i in range(power.shape[0]):
-        f[j, i] *= power[i]
+        left = f[j, i] * power[i]
+        f[j, i] = left if abs(left) > least else zero
 
 
 @_of_row
 def _held(f: Array, synapses: Array, j: int, power: Array) -> Any:
     """Sum of held F over the steps in which F of a row decays by `power` = Lambda^k."""
-    total = f.dtype.type(0)
+    total, one = f.dtype.type(0), f.dtype.type(1)
     for i in range(power.shape[0]):
-        share = (1 - power[i]) / (1 - synapses[j, _DECAY, i])
+        share = (one - power[i]) * synapses[j, _SPAN, i]
         total += synapses[j, _HELD, i] * f[j, i] * share
     return total
 
@@ -592,7 +601,7 @@ def settle(trace: Array, seen: Array, step: int, synapses: Array) -> None:
     trace : (B, M, N)
     seen : (B, M) of int64
     step : int
-    synapses : (M, 6, N)
+    synapses : (M, 7, N)
         As in `Layer`.
     """
     for b in numba.prange(len(trace)):
@@ -622,19 +631,20 @@ def _back_through_gap(
     Over these steps ``sum F = after (1 - Lambda^gap) / (1 - Lambda)``; `charged` is the
     gradient of the sum of held F.
     """
-    n, one = p.shape[1], p.dtype.type(1)
+    n, zero, one, least = p.shape[1], p.dtype.type(0), p.dtype.type(1), p.dtype.type(_NOTHING)
+    length = p.dtype.type(gap)
     _raise(synapses, j, gap - 1, one_less, square)
     for i in range(n):
-        sums[j, _DECAY, i] += gap * one_less[i] * after[g, i] * p[j, i]
+        sums[j, _DECAY, i] += length * one_less[i] * after[g, i] * p[j, i]
     for i in range(n):
-        p[j, i] *= synapses[j, _DECAY, i] * one_less[i]
+        left = p[j, i] * (synapses[j, _DECAY, i] * one_less[i])
+        p[j, i] = left if abs(left) > least else zero
     if charged == 0:
         return
     for i in range(n):
-        decay = synapses[j, _DECAY, i]
-        square[i] = (one - decay * one_less[i]) / (one - decay)
+        square[i] = (one - synapses[j, _DECAY, i] * one_less[i]) * synapses[j, _SPAN, i]
     for i in range(n):
-        change = (square[i] - gap * one_less[i]) / (one - synapses[j, _DECAY, i])
+        change = (square[i] - length * one_less[i]) * synapses[j, _SPAN, i]
         sums[j, _DECAY, i] += charged * synapses[j, _HELD, i] * after[g, i] * change
     for i in range(n):
         sums[j, _DHELD, i] += charged * after[g, i] * square[i]
