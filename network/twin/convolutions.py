@@ -176,66 +176,42 @@ def _see(
 
 
 @_fast
-def _four(at: Array, start: int, n: int, g: Array) -> tuple[Any, ...]:
-    """The next four of n places and what is there; 0 for those that are missing."""
-    last, zero = n - 1, g.dtype.type(0)
-    a, b = at[start], at[min(start + 1, last)]
-    c, d = at[min(start + 2, last)], at[min(start + 3, last)]
-    g_b = g[b] if start + 1 < n else zero
-    g_c = g[c] if start + 2 < n else zero
-    g_d = g[d] if start + 3 < n else zero
-    return a, b, c, d, g[a], g_b, g_c, g_d
-
-
-@_fast
-def _places(g: Array, n_rows: int, at: Array) -> int:
-    """Find where g is not 0; return their number."""
-    n = 0
-    for p in range(n_rows):
-        at[n] = p
-        n += g[p] != 0
-    return n
-
-
-@_fast
-def _add_to_weight(
-    g: Array, n_rows: int, patches: Array, at: Array, of_output: Array, sums: Array
-) -> None:
+def _add_to_weight(g: Array, patches: Array, sums: Array) -> None:
     """Add to gradients of a weight, and of the bias in the last column, from those of outputs.
 
     Parameters
     ----------
-    g : (positions, outputs)
-    n_rows : int
-        Positions to be taken.
-    patches : (positions, pixels)
-    at, of_output : (positions,) of int64, and of floats
-        To work in.
+    g : (4, outputs)
+        At four positions.
+    patches : (4, pixels)
     sums : (outputs, pixels + 1)
     """
     n_pixels = patches.shape[1]
     for out in range(g.shape[1]):
-        for p in range(n_rows):
-            of_output[p] = g[p, out]
-        n = _places(of_output, n_rows, at)
-        for start in range(0, n, 4):
-            a, b, c, d, g_a, g_b, g_c, g_d = _four(at, start, n, of_output)
-            for k in range(n_pixels):
-                of_two = g_a * patches[a, k] + g_b * patches[b, k]
-                sums[out, k] += of_two + g_c * patches[c, k] + g_d * patches[d, k]
-            sums[out, n_pixels] += (g_a + g_b) + (g_c + g_d)
+        a, b, c, d = g[0, out], g[1, out], g[2, out], g[3, out]
+        if a == 0 and b == 0 and c == 0 and d == 0:
+            continue
+        for k in range(n_pixels):
+            of_two = a * patches[0, k] + b * patches[1, k]
+            sums[out, k] += of_two + (c * patches[2, k] + d * patches[3, k])
+        sums[out, n_pixels] += (a + b) + (c + d)
 
 
 @_fast
-def _to_patch(g: Array, weight: Array, at: Array, dpatch: Array) -> None:
-    """Write the gradient of a patch from those of its outputs, (outputs,)."""
+def _to_patch(g: Array, n: int, at: Array, n_active: int, weight: Array, dpatch: Array) -> None:
+    """Write the gradient of a patch from those of its active outputs, g[n, at]."""
+    zero = g.dtype.type(0)
     dpatch[:] = 0
-    n = _places(g, len(g), at)
-    for start in range(0, n, 4):
-        a, b, c, d, g_a, g_b, g_c, g_d = _four(at, start, n, g)
+    for start in range(0, n_active, 4):
+        last = n_active - 1
+        a, b = at[start], at[min(start + 1, last)]
+        c, d = at[min(start + 2, last)], at[min(start + 3, last)]
+        g_a, g_b = g[n, a], g[n, b] if start + 1 <= last else zero
+        g_c = g[n, c] if start + 2 <= last else zero
+        g_d = g[n, d] if start + 3 <= last else zero
         for k in range(len(dpatch)):
             of_two = g_a * weight[a, k] + g_b * weight[b, k]
-            dpatch[k] += of_two + g_c * weight[c, k] + g_d * weight[d, k]
+            dpatch[k] += of_two + (g_c * weight[c, k] + g_d * weight[d, k])
 
 
 @_fast
@@ -244,10 +220,9 @@ def _back_through_2(
     features: Array,
     first: Array,
     weight: Array,
-    at: Array,
-    of_output: Array,
-    g: Array,
     masked: Array,
+    at: Array,
+    g: Array,
     patches: Array,
     dpatch: Array,
     dfirst: Array,
@@ -259,34 +234,31 @@ def _back_through_2(
         masked[feature] = gradient[feature] if features[feature] > 0 else zero
     dfirst[:] = 0
     for position in range(_SIDE_2**2):
-        active = zero
+        n_active = 0
         for out in range(_OUT_2):
             g[n, out] = masked[out * _SIDE_2**2 + position]
-            active += abs(g[n, out])
-        if active == 0:
+            at[n_active] = out
+            n_active += g[n, out] != 0
+        if n_active == 0:
             continue
         row, column = position // _SIDE_2, position % _SIDE_2
         _patch_of(first, row, column, patches[n])
-        _to_patch(g[n], weight, at, dpatch)
+        _to_patch(g, n, at, n_active, weight, dpatch)
         top, left = row * _STRIDE_2, column * _STRIDE_2 * _OUT_1
         for i in range(_SIZE_2):
             for k in range(_STRETCH):
                 dfirst[top + i, left + k] += dpatch[i * _STRETCH + k]
         n += 1
-    _add_to_weight(g, n, patches, at, of_output, sums)
+        if n == 4:
+            _add_to_weight(g, patches, sums)
+            n = 0
+    g[n:] = 0
+    _add_to_weight(g, patches, sums)
 
 
 @_fast
 def _back_through_1(
-    dfirst: Array,
-    first: Array,
-    image: Array,
-    lit: Array,
-    at: Array,
-    of_output: Array,
-    g: Array,
-    patches: Array,
-    sums: Array,
+    dfirst: Array, first: Array, image: Array, lit: Array, g: Array, patches: Array, sums: Array
 ) -> None:
     """Add to the gradients of the parameters; where all pixels are 0, only to the bias's."""
     zero, n = g.dtype.type(0), 0
@@ -306,7 +278,11 @@ def _back_through_1(
                     pixel = image[row * _STRIDE_1 + i, column * _STRIDE_1 + j]
                     patches[n, i * _SIZE_1 + j] = pixel
             n += 1
-    _add_to_weight(g, n, patches, at, of_output, sums)
+            if n == 4:
+                _add_to_weight(g, patches, sums)
+                n = 0
+    g[n:] = 0
+    _add_to_weight(g, patches, sums)
     for out in range(_OUT_1):
         sums[out, _PATCH_1] += dark[out]
 
@@ -349,36 +325,23 @@ def _back(
     of_1 = np.zeros((N_PARTS, _OUT_1, _PATCH_1 + 1), first.dtype)
     of_2 = np.zeros((N_PARTS, _OUT_2, _PATCH_2 + 1), first.dtype)
     for part in numba.prange(N_PARTS):
-        patches_1 = np.empty((_SIDE_1**2, _PATCH_1), first.dtype)
-        patches_2 = np.empty((_SIDE_2**2, _PATCH_2), first.dtype)
-        g_1 = np.empty((_SIDE_1**2 + 1, _OUT_1), first.dtype)
-        g_2 = np.empty((_SIDE_2**2 + 1, _OUT_2), first.dtype)
-        masked = np.empty(N_FEATURES, first.dtype)
+        patches_1 = np.zeros((4, _PATCH_1), first.dtype)
+        patches_2 = np.zeros((4, _PATCH_2), first.dtype)
+        g_1, g_2 = np.empty((4, _OUT_1), first.dtype), np.empty((4, _OUT_2), first.dtype)
         dfirst, dpatch = np.empty_like(first[0, 0]), np.empty(_PATCH_2, first.dtype)
-        image, at = np.empty((FRAME_SIZE, FRAME_SIZE), first.dtype), np.empty(_SIDE_1**2, np.int64)
-        of_output = np.empty(_SIDE_1**2, first.dtype)
-        lit = np.empty((_BLOCKS_1, _BLOCKS_1), np.uint8)
+        masked, at = np.empty(N_FEATURES, first.dtype), np.empty(_OUT_2, np.int64)
+        image = np.empty((FRAME_SIZE, FRAME_SIZE), first.dtype)
         pixels = np.empty(FRAME_SIZE, np.uint8)
+        lit = np.empty((_BLOCKS_1, _BLOCKS_1), np.uint8)
         for b in range(part, n_batch, N_PARTS):
             for t in range(n_steps):
                 outputs = first[t, b]
                 _back_through_2(
-                    *(
-                        gradient[t, b],
-                        features[t, b],
-                        outputs,
-                        weight_2,
-                        at,
-                        of_output,
-                        g_2,
-                        masked,
-                    ),
-                    *(patches_2, dpatch, dfirst, of_2[part]),
+                    *(gradient[t, b], features[t, b], outputs, weight_2, masked, at),
+                    *(g_2, patches_2, dpatch, dfirst, of_2[part]),
                 )
                 _light(frames[t, b], (zero, unit), image, pixels, lit)
-                _back_through_1(
-                    *(dfirst, outputs, image, lit, at, of_output, g_1, patches_1, of_1[part])
-                )
+                _back_through_1(dfirst, outputs, image, lit, g_1, patches_1, of_1[part])
     return of_1.sum(0), of_2.sum(0)
 
 
@@ -428,7 +391,8 @@ class Watcher:
     """
 
     def __init__(self, scale: tuple[float, float], parameters: Parameters) -> None:
-        self._scale, self._arrays = scale, [a.copy() for a in _arrays(parameters)]
+        self._scale = scale[0], scale[1]  # a plain tuple, for one compilation of the kernel
+        self._arrays = [a.copy() for a in _arrays(parameters)]
         self._state: tuple[Array, Array, Array] | None = None
 
     def __call__(self, frames: Tensor) -> Tensor:

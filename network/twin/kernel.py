@@ -384,15 +384,16 @@ def _pulse_sizes(
     least: Any,
     most: Any,
     most_power: Any,
-) -> Any:
-    """Sum of |dF|^p over the pulses issued in a row."""
+) -> tuple[Any, Any]:
+    """Number of pulses that are issued in a row, and their sum of |dF|^p."""
     zero = total = h.dtype.type(0)
-    one = h.dtype.type(1)
+    n, one = np.int32(0), h.dtype.type(1)
     for i in range(h.shape[0]):
         issued = _pulse(synapses[j, _GAMMA, i] * (z_j * h[i]), least, most, one) != 0
         size = min(synapses[j, _POWER, i] * (h_power[i] * z_power), most_power)
         total += size if issued else zero
-    return total
+        n += np.int32(issued)
+    return n, total
 
 
 @_of_rows
@@ -416,15 +417,18 @@ def _write_rows(
     (least, most), (low, high) = limits, window
     sizes, n, most_power = h.dtype.type(0), 0, most**exponent
     for j in rows:
-        if _n_pulses(synapses, j, h, z[j], least, most) == 0:
+        if charged:
+            z_power = _power_of(abs(z[j]), exponent)
+            n_pulses, size = _pulse_sizes(
+                *(synapses, j, h, h_power, z[j], z_power, least, most, most_power)
+            )
+            sizes += size
+        else:
+            n_pulses = _n_pulses(synapses, j, h, z[j], least, most)
+        if n_pulses == 0:
             _fade(f, synapses, j, low, high)
             continue
         n += 1
-        if charged:
-            z_power = _power_of(abs(z[j]), exponent)
-            sizes += _pulse_sizes(
-                *(synapses, j, h, h_power, z[j], z_power, least, most, most_power)
-            )
         if std > 0:
             _draw_noise(std, key, step, j * h.shape[0], noise)
         _write(f, synapses, j, h, z[j], noise, least, most, low, high)
@@ -826,11 +830,14 @@ def _undo_norm(rows: Array, z: Array, norm: Any, dz: Array) -> None:
 def _add_parts(parts: Array, touched: Array, total: Array) -> None:
     """Add sums over groups of games, (N_PARTS, M, 4, N), to those of all, (4, N, M)."""
     n_pre, block = parts.shape[1], 16  # a line of the cache
-    for part in range(len(parts)):
-        for start in range(0, n_pre, block):
+    for start in range(0, n_pre, block):
+        end = min(start + block, n_pre)
+        for part in range(len(parts)):
+            if not touched[part, start:end].any():
+                continue
             for of in range(len(total)):
                 for i in range(total.shape[1]):
-                    for j in range(start, min(start + block, n_pre)):
+                    for j in range(start, end):
                         if touched[part, j]:
                             total[of, i, j] += parts[part, j, of, i]
 
