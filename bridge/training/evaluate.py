@@ -27,11 +27,17 @@ __all__ = ["evaluate", "main", "pong_environments"]
 PROGRAM = "mstpn evaluate"
 
 
-def pong_environments(n: int, *, sticky: float = 0.0, noop_max: int = 30) -> AtariVectorEnv:
-    """`n` games of Pong, single grey frames, as `mstpn.bridge.pong.Pong` shows them."""
+def pong_environments(
+    n: int, *, sticky: float = 0.0, noop_max: int = 30, n_threads: int = 0
+) -> AtariVectorEnv:
+    """`n` games of Pong, single grey frames, as `mstpn.bridge.pong.Pong` shows them.
+
+    On `n_threads` threads, 0 for one on each core, which changes no game.
+    """
     return AtariVectorEnv(
         "pong",
         n,
+        num_threads=n_threads,
         stack_num=1,
         noop_max=noop_max,
         use_fire_reset=False,

@@ -44,7 +44,8 @@ def positions(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
     column = field[:, :, _PADDLE_COLUMN]
     low, high = _PADDLE_LEVELS
     paddle = (low <= column) & (column <= high)
-    return np.stack([_centre(ball.sum(2)), _centre(ball.sum(1)), _centre(paddle)])
+    rows, columns = (ball.sum(axis, dtype=np.uint8) for axis in (2, 1))  # at most 84: exact
+    return np.stack([_centre(rows), _centre(columns), _centre(paddle)])
 
 
 def _centre(counts: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.float64]:

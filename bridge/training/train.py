@@ -81,7 +81,8 @@ class Trainer:
         torch.manual_seed(o.seed)
         self.device = torch.device(o.torch_device)
         self.generator = torch.Generator().manual_seed(o.seed)
-        env = pong_environments(o.n_envs, sticky=o.sticky)
+        n_threads = 1 if o.collect_beside else 0  # the other core is the update's
+        env = pong_environments(o.n_envs, sticky=o.sticky, n_threads=n_threads)
         n_actions = int(env.single_action_space.n)  # type: ignore[attr-defined]
         config = TwinConfig(
             *(o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits),

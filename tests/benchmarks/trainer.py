@@ -3,20 +3,25 @@
 python tests/benchmarks/trainer.py --updates 5 --against ../other-checkout \\
     --initial bridge/checkpoints/pong.safetensors
 
-Options that it does not know are those of the training. Each checkout runs in a process of its
+Options that it does not know are those of the training. Each trainer runs in a process of its
 own; they take turns, an update each, so that ratios are of neighbours in time. Time is that of
-the processor, of all threads, and with `--wall` that of the clock.
+the processor, of all threads, and with `--wall` that of the clock. `--beside` adds a trainer with
+`--collect-beside`, by the clock; its turn ends when the rollout played beside has ended, too.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -84,6 +89,24 @@ def shares(trainer: Any) -> dict[str, float]:
     return found | {"rest": 1 - sum(found.values())}
 
 
+def rollouts_of(trainer: Any) -> tuple[Iterator[Any], Callable[[], bool]]:
+    """Rollouts as the training gets them, and whether none is being played."""
+    if not getattr(trainer.options, "collect_beside", False):
+        return (trainer._collect() for _ in itertools.count()), lambda: True
+    idle, collect = threading.Event(), trainer.collector.collect
+
+    def played(step: int) -> Any:
+        idle.clear()
+        try:
+            return collect(step)
+        finally:
+            idle.set()
+
+    trainer.collector.collect = played
+    beside = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+    return trainer._played_beside(beside), idle.is_set
+
+
 def serve(arguments: list[str]) -> None:
     """Do what each line of the standard input says, and answer in one line of JSON."""
     from mstpn.bridge.training.options import parse_options
@@ -92,13 +115,16 @@ def serve(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(parse_options([*arguments, "--out", folder])[0])
         n_steps = trainer.options.n_envs * trainer.options.rollout_length
+        rollouts, is_idle = rollouts_of(trainer)
         for line in sys.stdin:
             if line.strip() == "shares":
                 print(json.dumps(shares(trainer)), flush=True)
                 continue
             clocks = time.perf_counter(), time.process_time()
-            terms = trainer._update(trainer._collect())
+            terms = trainer._update(next(rollouts))
             trainer.step += n_steps
+            while not is_idle():
+                time.sleep(1e-3)
             spent = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
             rates = {"wall": n_steps / spent[0], "processor": n_steps / spent[1]}
             print(json.dumps(rates | {"active": terms["active_fraction"]}), flush=True)
@@ -135,6 +161,24 @@ class Checkout:
         self._process.wait()
 
 
+def report(
+    rounds: list[dict[str, dict[str, float]]], parts: dict[str, dict[str, float]], clock: str
+) -> None:
+    """Print rates, ratios of turns, and the table of parts."""
+    print(f"{statistics.mean(r['this']['active'] for r in rounds):.0%} of the inputs active")
+    for name in rounds[0]:
+        rate = statistics.median(turn[name][clock] for turn in rounds)
+        print(f"{name}: {rate:7.1f} agent steps/s of {clock} time, by the median")
+    for one, other in (("this", "other"), ("beside", "this")):
+        if {one, other} <= rounds[0].keys():
+            ratios = sorted(turn[one][clock] / turn[other][clock] for turn in rounds)
+            of_all = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+            print(f"{one} / {other}: {of_all}")
+    print(f"{'':>20}", *(f"{name:>6}" for name in parts))
+    for part in PARTS | {"rest": ()}:
+        print(f"{part:>20}", *(f"{of[part]:6.1%}" for of in parts.values()))
+
+
 def main() -> None:
     """Measure and print."""
     if sys.argv[1:2] == ["--serve"]:
@@ -143,33 +187,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of the trainer, and of its parts.")
     parser.add_argument("--updates", type=int, default=5)
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout")
+    parser.add_argument("--beside", action="store_true", help="with a second core, too")
     parser.add_argument("--wall", action="store_true", help="time by the clock")
     parser.add_argument("--json", type=Path, metavar="PATH")
     arguments, rest = parser.parse_known_args()
     here = Path(__file__).resolve().parents[2]
-    folders = {"this": here} | ({"other": arguments.against} if arguments.against else {})
-    checkouts = {name: Checkout(folder.resolve(), rest) for name, folder in folders.items()}
-    clock = "wall" if arguments.wall else "processor"
-    for checkout in checkouts.values():
-        checkout.ask("update")  # compiles
+    trainers = {"this": Checkout(here, rest)}
+    if arguments.against:
+        trainers["other"] = Checkout(arguments.against.resolve(), rest)
+    if arguments.beside:
+        trainers["beside"] = Checkout(here, [*rest, "--collect-beside"])
+    for trainer in trainers.values():
+        trainer.ask("update")  # compiles
     rounds = [
-        {name: checkout.ask("update") for name, checkout in checkouts.items()}
+        {name: trainer.ask("update") for name, trainer in trainers.items()}
         for _ in range(arguments.updates)
     ]
-    parts = {name: checkout.ask("shares") for name, checkout in checkouts.items()}
-    found: dict[str, Any] = {"clock": clock, "parts": parts}
-    for name, checkout in checkouts.items():
-        checkout.end()
-        rates = [answers[name][clock] for answers in rounds]
-        found[name] = statistics.median(rates)
-        print(f"{name}: {found[name]:7.1f} agent steps/s of {clock} time, by the median")
-    print(f"{statistics.mean(r['this']['active'] for r in rounds):.0%} of the inputs active")
-    if arguments.against:
-        ratios = sorted(r["this"][clock] / r["other"][clock] for r in rounds)
-        found["ratios"] = ratios
-        print(f"this / other: {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})")
-    for part in next(iter(parts.values())):
-        print(f"{part:>20}", *(f"{of[part]:6.1%}" for of in parts.values()))
+    parts = {name: trainers[name].ask("shares") for name in trainers if name != "beside"}
+    for trainer in trainers.values():
+        trainer.end()
+    found: dict[str, Any] = {"parts": parts, "rounds": rounds}
+    report(rounds, parts, "wall" if arguments.wall or arguments.beside else "processor")
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(found, indent=1))
 
