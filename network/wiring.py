@@ -17,6 +17,7 @@ __all__ = [
     "line_values",
     "lines_of",
     "n_features_of",
+    "per_row_and_column",
     "per_synapse",
 ]
 
@@ -71,12 +72,29 @@ def per_synapse(name: str, values: Any, shape: Sequence[int], n_in: int) -> Any:
     shape, n_in
         As for `lines_of`.
     """
-    if name == "block":
-        blocks = _blocks(shape[1], n_in)
-        values = values[:, np.repeat(np.arange(len(blocks)), [b.stop - b.start for b in blocks])]
+    values = per_row_and_column(name, values, shape, n_in)
     if isinstance(values, np.ndarray):
         return np.broadcast_to(values, tuple(shape))
     return values.expand(*shape)
+
+
+def per_row_and_column(name: str, values: Any, shape: Sequence[int], n_in: int) -> Any:
+    """The lines' values, each once as far as they are the same along a whole row or column.
+
+    Parameters
+    ----------
+    name, values, shape, n_in
+        As for `per_synapse`.
+
+    Returns
+    -------
+    ndarray or Tensor
+        It broadcasts to `shape`.
+    """
+    if name != "block":
+        return values
+    blocks = _blocks(shape[1], n_in)
+    return values[:, np.repeat(np.arange(len(blocks)), [b.stop - b.start for b in blocks])]
 
 
 def line_values(name: str, synapses: NDArray[Any], n_in: int) -> NDArray[Any]:

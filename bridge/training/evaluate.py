@@ -13,11 +13,17 @@ from mstpn.network.twin.layer import CycleNoise
 __all__ = ["evaluate", "pong_environments"]
 
 
-def pong_environments(n: int, *, sticky: float = 0.0, noop_max: int = 30) -> AtariVectorEnv:
-    """`n` games of Pong, single grey frames, as `mstpn.bridge.pong.Pong` shows them."""
+def pong_environments(
+    n: int, *, sticky: float = 0.0, noop_max: int = 30, n_threads: int = 0
+) -> AtariVectorEnv:
+    """`n` games of Pong, single grey frames, as `mstpn.bridge.pong.Pong` shows them.
+
+    On `n_threads` threads, 0 for one on each core, which changes no game.
+    """
     return AtariVectorEnv(
         "pong",
         n,
+        num_threads=n_threads,
         stack_num=1,
         noop_max=noop_max,
         use_fire_reset=False,
@@ -72,13 +78,13 @@ def evaluate(
     if delta_f_std > 0 or (around is not None and around.w_noise > 0):
         keys = torch.from_numpy(seeds.astype(np.int64)).to(keep.device)
         noise = CycleNoise(delta_f_std, keys, torch.tensor(0))
-    stepper = net.layer.stepper(state, noise)
+    stepper, watcher = net.layer.stepper(state, noise), net.front_end.watcher()
     returns, playing = np.zeros(n_games), np.ones(n_games, bool)
     for _ in range(max_decisions):
         if not playing.any():
             break
         frames = torch.from_numpy(blank(observation[:, 0].copy()))
-        h = stepper.step(net.front_end(frames.to(keep.device)), keep)
+        h = stepper.step(watcher(frames.to(keep.device)), keep)
         actions = net.action_head(h).argmax(1).cpu().numpy()
         observation, rewards, ended, truncated, _ = env.step(actions)
         returns += np.where(playing, rewards, 0)

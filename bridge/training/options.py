@@ -56,6 +56,10 @@ class Options:
     torch_device: str = _option("cpu", "that trains, cpu or cuda")
     total_steps: int = _option(4_000_000, "agent steps")
 
+    collect_beside: bool = _option(
+        False, "play the next rollout while the last is used, by the agent before that update"
+    )
+
     algorithm: str = _option("ppo", "ppo, or a2c as in STPN's code")
     n_envs: int = _option(16, "games at once")
     sticky: float = _option(0.0, "probability that the emulator repeats the last action")
@@ -162,6 +166,8 @@ class Options:
         ):
             self._require(name, 0 <= getattr(self, name) < float("inf"), "at least 0 and finite")
         self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
+        if self.collect_beside and self.torch_device != "cpu":
+            raise ValueError(f"collect-beside needs torch-device cpu, got {self.torch_device}")
         self._require("torch_device", self.torch_device in ("cpu", "cuda"), "cpu or cuda")
         self._require("weight_min", self.weight_min < self.weight_max, "below weight-max")
         if self.n_envs % self.n_minibatches:
@@ -220,8 +226,9 @@ class Options:
 
 
 MAY_CHANGE = frozenset(
-    {"out", "resume", "initial", "torch_device", "total_steps", "sticky", "flicker"}
-    | {*SPREADS, "learning_rate", "entropy_coefficient", "activity_penalty"}
+    {"out", "resume", "initial", "torch_device", "collect_beside", "total_steps"}
+    | {"sticky", "flicker", *SPREADS}
+    | {"learning_rate", "entropy_coefficient", "activity_penalty"}
     | {"tracking_penalty", "position_coefficient", "teacher_coefficient"}
     | {"energy_price", "decay_learning_rate"}
     | {"evaluation_steps", "evaluation_games", "save_minutes", "json"}

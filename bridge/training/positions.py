@@ -44,7 +44,8 @@ def positions(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
     column = field[:, :, _PADDLE_COLUMN]
     low, high = _PADDLE_LEVELS
     paddle = (low <= column) & (column <= high)
-    return np.stack([_centre(ball.sum(2)), _centre(ball.sum(1)), _centre(paddle)])
+    rows, columns = (ball.sum(axis, dtype=np.uint8) for axis in (2, 1))  # at most 84: exact
+    return np.stack([_centre(rows), _centre(columns), _centre(paddle)])
 
 
 def _centre(counts: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -85,7 +86,8 @@ class PositionHead(nn.Linear):
     def __init__(self, n_hidden: int) -> None:
         super().__init__(n_hidden, 3 * len(self.delays))
 
-    def targets(self, frames: Tensor) -> Tensor:
+    @classmethod
+    def targets(cls, frames: Tensor) -> Tensor:
         """What is to be predicted.
 
         Parameters
@@ -102,8 +104,8 @@ class PositionHead(nn.Linear):
         found = positions(frames.flatten(0, 1).cpu().numpy())
         middle = np.array([31, _MIDDLE_COLUMN, 31])
         now = (found.T.reshape(*frames.shape[:2], 3) - middle) / 20
-        parts = np.full((len(self.delays), *now.shape), np.nan, np.float32)
-        for part, delay in zip(parts, self.delays, strict=True):
+        parts = np.full((len(cls.delays), *now.shape), np.nan, np.float32)
+        for part, delay in zip(parts, cls.delays, strict=True):
             part[: max(len(now) - delay, 0)] = now[delay:]
         return torch.from_numpy(np.concatenate(parts, 2)).to(frames.device)
 

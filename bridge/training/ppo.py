@@ -4,6 +4,7 @@ PPO: Schulman et al., arXiv 1707.06347; the form for recurrent Atari agents foll
 CleanRL's `ppo_atari_lstm`. A2C: Mnih et al., ICML 2016, as in STPN's Pong agent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from mstpn.bridge.training.positions import PositionHead
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.layer import CycleNoise, State
 from mstpn.synapses.joules import Charges
+from mstpn.synapses.nonidealities import Deviations
+from mstpn.synapses.periphery import Periphery
 
 __all__ = ["Rollout", "advantages", "losses", "total_loss"]
 
@@ -33,8 +36,16 @@ class Rollout:
     actions, log_probs, values, rewards : Tensor, (T, B)
     final : Tensor, (T, B)
         1 where the return ends with that step, as it does with the game.
+    next_value : Tensor, (B,)
+        Of the state after the last step.
     noise : CycleNoise, optional
         Of the updates, from step 0 of the rollout.
+    deviations : Deviations, optional
+        Of the devices that it was played on.
+    periphery : Periphery, optional
+        Around them.
+    returns : sequence of float
+        Of the games that ended.
     positions : Tensor, (T, B, 9), optional
         What a position head is to predict.
     taught : Tensor, (T, B, A), optional
@@ -49,7 +60,11 @@ class Rollout:
     values: Tensor
     rewards: Tensor
     final: Tensor
+    next_value: Tensor
     noise: CycleNoise | None = None
+    deviations: Deviations | None = None
+    periphery: Periphery | None = None
+    returns: Sequence[float] = ()
     positions: Tensor | None = None
     taught: Tensor | None = None
 
@@ -58,18 +73,16 @@ class Rollout:
         return self.noise and self.noise._replace(keys=self.noise.keys[which])
 
 
-def advantages(rollout: Rollout, next_value: Tensor, discount: float, gae_lambda: float) -> Tensor:
+def advantages(rollout: Rollout, discount: float, gae_lambda: float) -> Tensor:
     """Generalised advantage estimates (Schulman et al., arXiv 1506.02438), (T, B).
 
     Parameters
     ----------
     rollout : Rollout
-    next_value : Tensor, (B,)
-        Value of the state after the last step.
     discount, gae_lambda : float
     """
     result = torch.empty_like(rollout.values)
-    running = torch.zeros_like(next_value)
+    next_value, running = rollout.next_value, torch.zeros_like(rollout.next_value)
     for t in reversed(range(len(result))):
         alive = 1 - rollout.final[t]
         delta = rollout.rewards[t] + discount * alive * next_value - rollout.values[t]
@@ -105,8 +118,8 @@ def losses(
         `Charges.bare`; without it no energy is counted.
     """
     frames = rollout.frames[:, which]
-    x = net.front_end(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-    state = State(*(s[which] for s in rollout.state))
+    x = net.front_end(frames)
+    state = rollout.state.of(which)
     keep, noise = rollout.keep[:, which], rollout.noise_of(which)
     spent = None
     if charges is None:
@@ -132,7 +145,7 @@ def losses(
         "value": 0.5 * functional.mse_loss(values, target),
         "entropy": -(log_probs * log_probs.exp()).sum(2).mean(),
         "mean_feature": x.mean(),
-        "active_fraction": (x.detach() > 0).float().mean(),
+        "active_fraction": torch.count_nonzero(x.detach()) / x.numel(),
     }
     if spent is not None:
         joules = sum(spent.joules.values())
@@ -150,6 +163,7 @@ def losses(
 
 def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> Tensor:
     """What is minimised, `progress` from 0 to 1 through the training."""
+    activity = options.activity_penalty * progress
     return (
         terms["policy"]
         + options.value_coefficient * terms["value"]
@@ -157,5 +171,5 @@ def total_loss(terms: dict[str, Tensor], options: Options, progress: float) -> T
         + options.position_coefficient * terms.get("position", 0)
         + options.teacher_coefficient * (1 - progress) * terms.get("teacher", 0)
         + terms.get("price", 0)
-        + options.activity_penalty * progress * terms["mean_feature"]
+        + (activity * terms["mean_feature"] if activity else 0)
     )

@@ -7,10 +7,13 @@ et al., "Policy distillation", ICLR 2016). A teacher may see more than its pupil
 never shown a blank frame can teach a game of blank frames.
 """
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from mstpn.network.twin.agent import MSTPN
+from mstpn.network.twin.checkpoint import load_checkpoint
 
 __all__ = ["Teacher"]
 
@@ -26,8 +29,24 @@ class Teacher:
     """
 
     def __init__(self, net: MSTPN, n_games: int) -> None:
-        self._net = net
+        self._net, self._watcher = net, net.front_end.watcher()
         self._stepper = net.layer.stepper(net.layer.initial_state(n_games))
+
+    @classmethod
+    def load(cls, path: Path, n_actions: int, n_games: int, device: torch.device) -> "Teacher":
+        """From a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If it has another number of actions.
+        """
+        net = load_checkpoint(path).twin().to(device)
+        if net.config.n_actions != n_actions:
+            raise ValueError(
+                f"teacher: {path} must have {n_actions} actions, got {net.config.n_actions}"
+            )
+        return cls(net, n_games)
 
     @torch.no_grad()
     def log_probs(self, frames: Tensor, keep: Tensor) -> Tensor:
@@ -44,5 +63,5 @@ class Teacher:
         Tensor, (B, A)
             Logarithms of the actions' probabilities.
         """
-        h = self._stepper.step(self._net.front_end(frames), keep)
+        h = self._stepper.step(self._watcher(frames), keep)
         return self._net.action_head(h).log_softmax(1)

@@ -3,21 +3,26 @@
     mstpn train --total-steps 4000000 --out runs/pong
 
 The state (h, F) is carried from one rollout to the next and zeroed when a game ends;
-minibatches are whole sequences of some of the games. The range of Lambda is kept by the
-twin's parametrisation, the weights' range by clamping after every update. By default the
-device's own range of Lambda, and weights well inside its conductance window.
+minibatches are whole sequences of some of the games. `--collect-beside` plays the next rollout
+while the last one is used, on a core of its own, by the agent before that update. The range of
+Lambda is kept by the twin's parametrisation, the weights' range by clamping after every update.
+By default the device's own range of Lambda, and weights well inside its conductance window.
 
 The folder gets `last` and `best` (by greedy evaluation games) as checkpoints, the log, and
 `state.safetensors`, from which `--resume` goes on: parameters, optimiser, schedule and
 curve continue; the games start anew, from seeds that follow from the seed and the step.
 """
 
+import contextlib
 import copy
+import itertools
 import json
 import shutil
 import signal
 import time
 from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -29,25 +34,27 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mstpn.bridge.training.collect import Collector, put_on
 from mstpn.bridge.training.evaluate import evaluate, pong_environments
 from mstpn.bridge.training.log import TrainingLog
 from mstpn.bridge.training.options import MAY_CHANGE, SPREADS, Options
-from mstpn.bridge.training.positions import PositionHead, distance
+from mstpn.bridge.training.positions import PositionHead
 from mstpn.bridge.training.ppo import Rollout, advantages, losses, total_loss
 from mstpn.bridge.training.teacher import Teacher
-from mstpn.network.frames import STEP_DURATION, Flicker
+from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.agent import MSTPN, PixelScale
 from mstpn.network.twin.checkpoint import load_checkpoint, save_checkpoint, without_feedback
 from mstpn.network.twin.config import INITIAL_GAMMA, TwinConfig
-from mstpn.network.twin.layer import CycleNoise, State
 from mstpn.network.twin.memory import keep_freed_memory
 from mstpn.network.twin.optimiser import adam
+from mstpn.network.twin.threads import require_parallel_launches
 from mstpn.synapses.joules import Charges
-from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.files import atomic_write, one_line, replacing
 
 __all__ = ["Trainer"]
 
+_PLAYER = 2**40
+"""Moves the seed of the actions away from that of the minibatches, where both draw at once."""
 _LIT = 0.1
 """Bias of a channel that begins active everywhere: some ten times a mean feature of Pong."""
 
@@ -74,8 +81,9 @@ class Trainer:
         torch.manual_seed(o.seed)
         self.device = torch.device(o.torch_device)
         self.generator = torch.Generator().manual_seed(o.seed)
-        self.env = pong_environments(o.n_envs, sticky=o.sticky)
-        n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
+        n_threads = 1 if o.collect_beside else 0  # the other core is the update's
+        env = pong_environments(o.n_envs, sticky=o.sticky, n_threads=n_threads)
+        n_actions = int(env.single_action_space.n)  # type: ignore[attr-defined]
         config = TwinConfig(
             *(o.n_hidden, n_actions, o.normalisation, o.decay_min, o.decay_max, o.write_limits),
             bias_lines=o.bias_lines,
@@ -86,11 +94,12 @@ class Trainer:
         self.initial: dict[str, Any] | None = None
         if o.initial and not o.resume:
             self._start_from(Path(o.initial))
-        self.teacher = self._teacher() if o.teacher else None
+        teacher = None
+        if o.teacher:
+            teacher = Teacher.load(Path(o.teacher), n_actions, o.n_envs, self.device)
         self.position_head = PositionHead(o.n_hidden)
         self.learner = nn.ModuleDict({"net": self.net, "position_head": self.position_head})
         self.learner.to(self.device)
-        self.memristor = o.memristor
         self._start_layer()
         self.optimiser = adam(
             self.learner, o.learning_rate, epsilon=1e-5, decay_rate=o.decay_learning_rate
@@ -108,23 +117,15 @@ class Trainer:
             raise ValueError(f"{self.folder} holds a training: say --resume, or another --out")
         self.charges = None
         if self.device.type == "cpu" and o.normalisation != "stpn":
-            self.charges = Charges.of(self.memristor, STEP_DURATION).bare()
+            self.charges = Charges.of(o.memristor, STEP_DURATION).bare()
         elif o.energy_price:
             raise ValueError("energy-price must be 0 on cuda and with the normalisation stpn")
         self.log = TrainingLog(self.folder, self.step)
-        self._reset()
-        self.state = self.net.layer.initial_state(o.n_envs)
-        self.done = torch.zeros(o.n_envs, device=self.device)
-        self.game_return = np.zeros(o.n_envs)
-
-    def _teacher(self) -> Teacher:
-        teacher = load_checkpoint(Path(self.options.teacher)).twin().to(self.device)
-        if teacher.config.n_actions != self.net.config.n_actions:
-            raise ValueError(
-                f"teacher: {self.options.teacher} must have {self.net.config.n_actions} actions, "
-                f"got {teacher.config.n_actions}"
-            )
-        return Teacher(teacher, self.options.n_envs)
+        player, generator = self.net, self.generator
+        if o.collect_beside:
+            player = copy.deepcopy(self.net)
+            generator = torch.Generator().manual_seed(_PLAYER + o.seed + self.step)
+        self.collector = Collector(o, env, player, teacher, generator, self.step)
 
     def _start_from(self, path: Path) -> None:
         checkpoint, config = load_checkpoint(path), self.net.config
@@ -173,9 +174,13 @@ class Trainer:
             signal.signal(number, lambda received, _frame: stopped.append(received))
         last_save = started = time.monotonic()
         already, per_update = self.elapsed, o.n_envs * o.rollout_length
-        with tqdm(total=o.total_steps, initial=self.step, unit="step", disable=None) as bar:
+        with (
+            self._rollouts() as rollouts,
+            tqdm(total=o.total_steps, initial=self.step, unit="step", disable=None) as bar,
+        ):
             while self.step < o.total_steps and not stopped:
-                rollout = self._collect()
+                rollout = next(rollouts)
+                self.returns.extend(rollout.returns)
                 record = self._update(rollout) | self._limited(rollout)
                 self.step += per_update
                 self.elapsed = already + time.monotonic() - started
@@ -201,77 +206,41 @@ class Trainer:
             "folder": str(self.folder),
         } | self.net.layer.moved(self.start)
 
-    @torch.no_grad()
+    @contextlib.contextmanager
+    def _rollouts(self) -> Iterator[Iterator[Rollout]]:
+        """One rollout after the other, played when it is asked for or while the last is used."""
+        if not self.options.collect_beside:
+            yield (self._collect() for _ in itertools.count())
+            return
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
+            yield self._played_beside(beside)
+
+    def _played_beside(self, beside: ThreadPoolExecutor) -> Iterator[Rollout]:
+        per_update = self.options.n_envs * self.options.rollout_length
+        rollout = self._collect()
+        require_parallel_launches()
+        while True:
+            self._show_player()
+            following = beside.submit(self.collector.collect, self.step + per_update)
+            yield rollout
+            rollout = following.result()
+
     def _collect(self) -> Rollout:
-        net, teacher = self.net, self.teacher
-        noise = self._other_devices()
-        start, stepper = self.state, net.layer.stepper(self.state, noise)
-        columns: list[tuple[Tensor, ...]] = []
-        taught: list[Tensor] = []
-        for _ in range(self.options.rollout_length):
-            frames, keep, seen = self.frames, 1 - self.done, self.unblanked
-            logits, value = net.heads(stepper.step(net.front_end(frames), keep))
-            log_prob = logits.log_softmax(1)
-            if teacher is not None:
-                taught.append(teacher.log_probs(seen, keep))
-            action = torch.multinomial(log_prob.exp().cpu(), 1, generator=self.generator)
-            reward, final = self._act(action[:, 0])
-            action = action.to(self.device)
-            chosen = log_prob.gather(1, action)[:, 0]
-            columns.append((frames, keep, action[:, 0], chosen, value, reward, final, seen))
-        self.state = State(*stepper.state())
-        stacked: Any = [torch.stack(column) for column in zip(*columns, strict=True)]
-        seen, stacked[-1] = stacked[-1], noise
-        rollout = Rollout(start, *stacked)
-        if self.options.position_coefficient:
-            rollout.positions = self.position_head.targets(seen)
-        if teacher is not None:
-            rollout.taught = torch.stack(taught)
-        return rollout
+        self._show_player()
+        return self.collector.collect(self.step)
 
-    def _other_devices(self) -> CycleNoise | None:
-        """Go on with devices, and noise of their updates, that follow from the step."""
-        o = self.options
-        if not o.spread(0):
-            return None
-        draws = np.random.default_rng([o.seed, self.step, 1])
-        self._put_on(o.spread(int(draws.integers(2**31))))
-        keys = torch.from_numpy(draws.integers(0, 2**31, o.n_envs)).to(self.device)
-        noisy = o.delta_f_std or o.w_noise
-        return CycleNoise(o.delta_f_std, keys, torch.tensor(0)) if noisy else None
-
-    def _put_on(self, spread: Nonidealities) -> None:
-        shape = tuple(reversed(self.net.layer.weight.shape))
-        drawn = spread.draw(shape, self.memristor, STEP_DURATION)
-        self.net.layer.put_on(drawn, spread.periphery(self.memristor))
-
-    def _act(self, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Play one decision of every game; return the rewards, and 1 where a return ends."""
-        observation, reward, ended, truncated, _ = self.env.step(action.numpy())
-        self._see(observation[:, 0])
-        done = ended | truncated
-        self.game_return += reward
-        self.returns.extend(self.game_return[done])
-        self.game_return[done] = 0
-        self.done = self._to_device(done.astype(np.float32))
-        final = done | (reward != 0) if self.options.points_apart else done
-        shaped = self._shaped(reward, observation[:, 0])
-        return self._to_device(shaped.astype(np.float32)), self._to_device(final.astype(np.float32))
-
-    def _shaped(self, reward: np.ndarray, observation: np.ndarray) -> np.ndarray:
-        """Reward and tracking penalty, which is gone at the training's end."""
-        o = self.options
-        if not o.tracking_penalty:
-            return reward
-        penalty = o.tracking_penalty * (1 - self.step / o.total_steps)
-        return reward - penalty * distance(observation)
+    def _show_player(self) -> None:
+        """Let a player of its own have the parameters as they are now."""
+        if self.collector.net is not self.net:
+            self.collector.net.load_state_dict(self.net.state_dict())
 
     def _update(self, rollout: Rollout) -> dict[str, float]:
         o = self.options
         progress = self.step / o.total_steps
         for group in self.optimiser.param_groups:
             group["lr"] = o.learning_rate * group["rate"] * (1 - progress)
-        advantage = advantages(rollout, self._next_value(), o.discount, o.gae_lambda)
+        self.net.layer.put_on(rollout.deviations, rollout.periphery)
+        advantage = advantages(rollout, o.discount, o.gae_lambda)
         n_epochs, n_parts = (o.n_epochs, o.n_minibatches) if o.algorithm == "ppo" else (1, 1)
         sums: dict[str, float] = {}
         for _ in range(n_epochs):
@@ -315,17 +284,11 @@ class Trainer:
         every = 64
         if self.step // (self.options.n_envs * self.options.rollout_length) % every:
             return {}
-        x = self.net.front_end(rollout.frames[:, 0])[:, None]
-        state = State(*(s[:1] for s in rollout.state))
+        x = self.net.front_end(rollout.frames[:, :1])
         first = slice(1)
+        state = rollout.state.of(first)
         noise = rollout.noise_of(first)
         return self.net.layer.limited_fractions(x, state, rollout.keep[:, first], noise)
-
-    @torch.no_grad()
-    def _next_value(self) -> Tensor:
-        x = self.net.front_end(self.frames)
-        h, _ = self.net.layer(x[None], self.state, 1 - self.done[None], fused=True)
-        return self.net.heads(h[0])[1]
 
     def mean_return(self) -> float:
         """Of the last 100 games of the sampled policy; NaN before the first one ended."""
@@ -343,7 +306,7 @@ class Trainer:
     def _evaluate(self) -> None:
         o = self.options
         if o.spread(o.seed):
-            self._put_on(o.spread(o.seed))
+            put_on(self.net, o.spread(o.seed), o)
         returns = evaluate(
             *(self.net, o.evaluation_games, o.seed),
             sticky=o.sticky,
@@ -467,19 +430,3 @@ class Trainer:
             if moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
                 raise ValueError(f"adam.{index} must have step, exp_avg, exp_avg_sq")
         self.optimiser.load_state_dict(adam)
-
-    def _reset(self) -> None:
-        seeds = np.random.default_rng([self.options.seed, self.step]).integers(
-            0, 2**31 - 1, self.options.n_envs
-        )
-        observation, _ = self.env.reset(seed=seeds)
-        self.flicker = Flicker(self.options.flicker, seeds.tolist())
-        self._see(observation[:, 0])
-
-    def _see(self, observation: np.ndarray) -> None:
-        """Take the next frames, of which the agent sees what is not blanked."""
-        self.unblanked = self._to_device(observation)
-        self.frames = self._to_device(self.flicker(observation))
-
-    def _to_device(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array.copy()).to(self.device)

@@ -1,6 +1,7 @@
 """The agent in torch: conv front-end, m-STPN layer, action head and value head."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,9 @@ from torch.nn import functional
 
 from mstpn.network.front_end import CONVOLUTIONS, N_FEATURES, WHITE
 from mstpn.network.twin.layer import STHebbLayer, TwinConfig
+
+if TYPE_CHECKING:
+    from mstpn.network.twin.convolutions import Parameters
 
 __all__ = ["MSTPN", "FrontEnd", "PixelScale"]
 
@@ -56,12 +60,20 @@ class FrontEnd(nn.Module):
 
         Parameters
         ----------
-        frames : Tensor of uint8, (B, 84, 84)
+        frames : Tensor of uint8, (B, 84, 84) or (T, B, 84, 84)
+            Sequences run on the CPU in one kernel, which needs Numba and computes only what
+            changes from frame to frame.
 
         Returns
         -------
-        Tensor, (B, 2592)
+        Tensor, (B, 2592) or (T, B, 2592)
         """
+        if frames.ndim == 4:
+            if frames.device.type == "cpu":
+                from mstpn.network.twin.convolutions import FusedFrontEnd
+
+                return FusedFrontEnd.apply(frames, *self.pixels, *self._parameters_in_order)
+            return self(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         x = functional.pixel_unshuffle(frames.unsqueeze(1), 4).to(
             self.conv1.weight.dtype, memory_format=torch.channels_last
         )
@@ -69,6 +81,25 @@ class FrontEnd(nn.Module):
         x = (x - self.pixels.zero) / self.pixels.unit
         x = functional.relu(functional.conv2d(x, weight, self.conv1.bias))
         return functional.relu(self.conv2(x)).flatten(1)
+
+    def watcher(self) -> Callable[[Tensor], Tensor]:
+        """See games frame by frame, without gradients, with the parameters as they are now.
+
+        Returns
+        -------
+        callable
+            From the next frames of the games, (B, 84, 84), to features.
+        """
+        if self.conv1.weight.device.type != "cpu":
+            return torch.no_grad()(self.forward)
+        from mstpn.network.twin.convolutions import Watcher
+
+        return Watcher(self.pixels, self._parameters_in_order)
+
+    @property
+    def _parameters_in_order(self) -> "Parameters":
+        one, two = self.conv1, self.conv2
+        return one.weight, one.bias, two.weight, two.bias  # type: ignore[return-value]
 
     @torch.no_grad()
     def see_contrast_only(self, n_lit: int = 0) -> None:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mstpn.network.twin import kernel
+from mstpn.network.twin.threads import N_PARTS, share_threads
 
 __all__ = ["FusedRecursion", "FusedStepper", "layer_arrays"]
 
@@ -29,22 +29,24 @@ class FusedRecursion(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
         """Run, and keep what the gradient needs."""
-        _share_threads()
+        share_threads()
         *tensors, normalise, pulses, charged = inputs
         x, h0, trace0, keep, *layer = (t.detach() for t in tensors)
         x, h0, keep = (t.contiguous().numpy() for t in (x, h0, keep))
         trace0 = trace0.transpose(1, 2).contiguous().numpy()
         parameters = layer_arrays(*layer, exponent=pulses.exponent)
         trace, seen = trace0.copy(), np.zeros(trace0.shape[:2], np.int64)
-        visits = kernel.no_visits(h0)
+        record, from_trace = kernel.Record.none(h0), ctx.needs_input_grad[2]
         if any(ctx.needs_input_grad) or charged:
-            visits = _visits(x, h0.shape[1], trace0.shape[1] > x.shape[2])
+            record = kernel.Record.room(x, keep, h0.shape[1], trace0.shape[1])
         h, sums, held = kernel.forward(
-            *(x, h0, trace, seen, 0, keep, parameters, normalise, pulses, visits, charged)
+            *(x, h0, trace, seen, 0, keep, parameters, normalise, pulses, record),
+            *(charged, from_trace),
         )
-        if not len(visits.row):
-            kernel.settle(trace, seen, len(x), parameters.decay)
-        ctx.inputs = x, h0, trace0, keep, parameters, normalise, pulses, h, visits
+        if not len(record.starts):
+            kernel.settle(trace, seen, len(x), parameters.synapses)
+        ctx.inputs = x, h0, keep, parameters, normalise, pulses, h, record
+        ctx.set_materialize_grads(False)
         pulse, read, rows = (torch.from_numpy(s) for s in sums)
         ctx.mark_non_differentiable(rows)
         trace = torch.from_numpy(trace).transpose(1, 2)
@@ -53,18 +55,28 @@ class FusedRecursion(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients in the order of `forward`'s arguments."""
+        x, h0, _, parameters, *_, h, _ = ctx.inputs
         grad_h, grad_trace, *of_sums = grads[:5]
-        dx, dh0, dtrace0, *of_layer, dbias = (
+        n_batch, from_trace = len(h0), ctx.needs_input_grad[2]
+        if grad_trace is not None:
+            dtrace = grad_trace.transpose(1, 2).numpy().copy()
+        else:
+            n_rooms = n_batch if from_trace else N_PARTS
+            dtrace = np.zeros((n_rooms, *parameters.synapses[:, 0].shape), x.dtype)
+        of_steps = [_dense(g, h.shape[:2], x.dtype) for g in of_sums[:2]]
+        dx, dh0, of_synapses, dbias = (
             torch.from_numpy(a)
             for a in kernel.backward(
-                grad_h.contiguous().numpy(),
-                grad_trace.transpose(1, 2).contiguous().numpy(),
-                *(g.contiguous().numpy() for g in of_sums),
-                *ctx.inputs,
+                *(_dense(grad_h, h.shape, x.dtype), dtrace, *of_steps),
+                *(_dense(of_sums[2], (n_batch,), x.dtype), *ctx.inputs),
             )
         )
-        transposed = (g.T for g in of_layer)
-        return (dx, dh0, dtrace0.transpose(1, 2), None, *transposed, dbias, *(None,) * 4)
+        dtrace0 = torch.from_numpy(dtrace).transpose(1, 2) if from_trace else None
+        return (dx, dh0, dtrace0, None, *of_synapses, dbias, *(None,) * 4)
+
+
+def _dense(grad: Tensor | None, shape: tuple[int, ...], dtype: Any) -> Array:
+    return np.zeros(shape, dtype) if grad is None else grad.contiguous().numpy()
 
 
 def layer_arrays(
@@ -78,29 +90,15 @@ def layer_arrays(
     exponent: float,
 ) -> kernel.Layer:
     """What the kernel takes, from (N, M) each but the bias."""
-
-    def transposed(values: Tensor) -> Array:
-        return values.detach().T.contiguous().numpy()
-
-    return kernel.Layer(
-        weight=transposed(weight),
-        decay=transposed(decay),
-        gamma=transposed(gamma),
-        gamma_power=transposed(gamma.detach().abs() ** exponent),
-        gain=transposed(gain),
-        held=transposed(held),
-        bias=bias.detach().contiguous().numpy(),
-    )
-
-
-def _visits(x: Array, n_out: int, feedback: bool) -> kernel.Visits:
-    """Room for the visits of a batch of sequences, (T, B, I)."""
-    n_steps, n_batch = x.shape[:2]
-    ends = (np.count_nonzero(x, axis=2).sum(0) + n_steps * n_out * feedback).cumsum()
-    starts = np.zeros((n_batch, n_steps + 1), np.int64)
-    starts[1:, 0] = ends[:-1]
-    before, after = np.empty((2, ends[-1], n_out), x.dtype)
-    return kernel.Visits(before, after, np.empty(ends[-1], np.int64), starts)
+    of = kernel.Of
+    synapses = weight.new_empty(weight.shape[1], len(of), len(weight))
+    for which, values in (
+        *((of.W, weight), (of.DECAY, decay), (of.GAMMA, gamma), (of.GAIN, gain)),
+        *((of.POWER, gamma.detach().abs() ** exponent), (of.HELD, held)),
+        (of.SPAN, 1 / (1 - decay.detach())),
+    ):
+        synapses[:, which] = values.detach().T
+    return kernel.Layer(synapses.numpy(), bias.detach().contiguous().numpy())
 
 
 class FusedStepper:
@@ -123,16 +121,16 @@ class FusedStepper:
         self._h = h.numpy().copy()
         self._trace = trace.transpose(1, 2).contiguous().numpy().copy()
         self._seen = np.zeros(self._trace.shape[:2], np.int64)
-        self._no_visits = kernel.no_visits(self._h)
+        self._no_record = kernel.Record.none(self._h)
         self.n_steps = 0
 
     def step(self, x: Tensor, keep: Tensor) -> Tensor:
         """Play one step; see `mstpn.network.twin.layer.Stepper`."""
-        _share_threads()
+        share_threads()
         h, *_ = kernel.forward(
             *(x[None].contiguous().numpy(), self._h, self._trace, self._seen, self.n_steps),
             *(keep[None].contiguous().numpy(), self._layer, self._normalise, self._pulses),
-            *(self._no_visits, False),
+            *(self._no_record, False, False),
         )
         self._h = h[0]
         self.n_steps += 1
@@ -140,12 +138,5 @@ class FusedStepper:
 
     def state(self) -> tuple[Tensor, Tensor]:
         """H and F now; the stepper is not to be used any more."""
-        kernel.settle(self._trace, self._seen, self.n_steps, self._layer.decay)
+        kernel.settle(self._trace, self._seen, self.n_steps, self._layer.synapses)
         return torch.from_numpy(self._h), torch.from_numpy(self._trace).transpose(1, 2)
-
-
-def _share_threads() -> None:
-    """Give Numba torch's thread count; its first launch would raise that of torch to all cores."""
-    n_threads = torch.get_num_threads()
-    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
-    torch.set_num_threads(n_threads)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mstpn.network.normalisation import NORM_FLOOR
 from mstpn.network.twin.config import INITIAL_GAMMA, TwinConfig
-from mstpn.network.wiring import lines_of, per_synapse
+from mstpn.network.wiring import lines_of, per_row_and_column
 from mstpn.synapses import law
 from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.nonidealities import NOISE_UNIT, SMALLEST_DECAY, Deviations, noise_level
@@ -59,6 +59,11 @@ class State(NamedTuple):
 
     h: Tensor
     trace: Tensor
+
+    def of(self, which: Tensor | slice) -> "State":
+        """That of some of the games; F stays as it lies in memory."""
+        trace = self.trace.transpose(-2, -1)[which].transpose(-2, -1)
+        return State(self.h[which], trace)
 
     @property
     def short_term(self) -> Tensor:
@@ -146,7 +151,12 @@ class STHebbLayer(nn.Module):
     @property
     def decay(self) -> Tensor:
         """Lambda per synapse and network step, (N, M)."""
-        return per_synapse(self.config.bias_lines, self.decay_lines, self.weight.shape, self.n_in)
+        return self._broadcast_decay.expand(self.weight.shape)
+
+    @property
+    def _broadcast_decay(self) -> Tensor:
+        shape = self.weight.shape
+        return per_row_and_column(self.config.bias_lines, self.decay_lines, shape, self.n_in)
 
     @property
     def decay_lines(self) -> Tensor:
@@ -340,7 +350,7 @@ class STHebbLayer(nn.Module):
         charges : Charges
             `Charges.bare`.
         """
-        voltage = self.bias_voltage(charges)
+        voltage = self._broadcast_voltage(charges)
         weight, decay = self._on_devices
         decay = decay.clamp_min(SMALLEST_DECAY)
         held = voltage**2 * mean_share(decay, torch.log)
@@ -358,7 +368,10 @@ class STHebbLayer(nn.Module):
 
     def bias_voltage(self, charges: Charges) -> Tensor:
         """Voltage held on every synapse, in volt, (N, M)."""
-        voltage = charges.bias_voltage(self.decay.clamp_min(SMALLEST_DECAY), "torch")
+        return self._broadcast_voltage(charges).expand(self.weight.shape)
+
+    def _broadcast_voltage(self, charges: Charges) -> Tensor:
+        voltage = charges.bias_voltage(self._broadcast_decay.clamp_min(SMALLEST_DECAY), "torch")
         return voltage.clamp(charges.voltage_min, charges.voltage_max)
 
     def stepper(self, state: State, noise: CycleNoise | None = None) -> "Stepper":
@@ -396,7 +409,7 @@ class STHebbLayer(nn.Module):
         d = self.deviations
         if d is None:
             return self.weight, self.decay
-        return d.weight(self.weight), d.decay(self.decay)
+        return d.weight(self.weight), d.decay(self._broadcast_decay)
 
     @property
     def _kernel_gain(self) -> Tensor:

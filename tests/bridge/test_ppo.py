@@ -32,7 +32,8 @@ def rollout(net: MSTPN) -> Rollout:
     actions = torch.randint(0, 6, (T, B), generator=g)
     log_probs = logits.log_softmax(2).gather(2, actions[..., None])[..., 0]
     rewards = torch.randn(T, B, generator=g)
-    return Rollout(state, frames, keep, actions, log_probs, values, rewards, done)
+    last = torch.randn(B, generator=g)
+    return Rollout(state, frames, keep, actions, log_probs, values, rewards, done, last)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +45,9 @@ def net() -> MSTPN:
 
 
 def test_advantages_are_discounted_sums_of_temporal_differences(net: MSTPN) -> None:
-    r, last = rollout(net), torch.randn(B, generator=torch.Generator().manual_seed(1))
-    got = advantages(r, last, DISCOUNT, GAE_LAMBDA)
-    value = torch.cat([r.values, last[None]]).double().numpy()
+    r = rollout(net)
+    got = advantages(r, DISCOUNT, GAE_LAMBDA)
+    value = torch.cat([r.values, r.next_value[None]]).double().numpy()
     reward, done = r.rewards.double().numpy(), r.final.numpy()
     for b in range(B):
         for t in range(T):
@@ -63,7 +64,7 @@ def test_advantages_are_discounted_sums_of_temporal_differences(net: MSTPN) -> N
 
 def test_ppo_starts_as_a2c_on_normalised_advantages(net: MSTPN) -> None:
     r = rollout(net)
-    raw = advantages(r, torch.zeros(B), DISCOUNT, GAE_LAMBDA)
+    raw = advantages(r, DISCOUNT, GAE_LAMBDA)
     normal = (raw - raw.mean()) / raw.std(correction=0)
     which = torch.arange(B)
     gradients = []

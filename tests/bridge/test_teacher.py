@@ -9,6 +9,7 @@ import torch
 
 from mstpn.bridge.checkpoints import DEFAULT_CHECKPOINT
 from mstpn.bridge.training import train
+from mstpn.bridge.training.collect import Collector
 from mstpn.bridge.training.options import parse_options
 from mstpn.commands import train as command
 from mstpn.network.twin.agent import MSTPN
@@ -34,13 +35,13 @@ def test_a_teacher_is_shown_every_frame(
     flicker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[np.ndarray] = []
-    see = train.Trainer._see
+    see = Collector._see
 
-    def see_and_keep(trainer: train.Trainer, observation: np.ndarray) -> None:
+    def see_and_keep(collector: Collector, observation: np.ndarray) -> None:
         shown.append(observation.copy())
-        see(trainer, observation)
+        see(collector, observation)
 
-    monkeypatch.setattr(train.Trainer, "_see", see_and_keep)
+    monkeypatch.setattr(Collector, "_see", see_and_keep)
     arguments = ["--out", str(tmp_path), *SMALL, "--flicker", flicker]
     arguments += ["--teacher", str(DEFAULT_CHECKPOINT), "--total-steps", "80"]
     trainer = train.Trainer(parse_options(arguments)[0])

@@ -1,5 +1,6 @@
 """Short real trainings: same seed, stop and resume, limits, refusals."""
 
+import copy
 import json
 import math
 import os
@@ -86,6 +87,37 @@ def test_resumed_training_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
     # Adam's step count: 3 epochs x 2 minibatches for each of 2, then 4 rollouts
     assert float(before["adam.0.step"]) == 12
     assert float(after["adam.0.step"]) == 24
+
+
+def test_rollouts_played_beside_are_those_of_the_agent_before_the_update(tmp_path: Path) -> None:
+    spread = ("--delta-f-std", "0.3", "--weight-dtod", "0.02", "--position-coefficient", "0.1")
+    for folder in "ab":
+        run(tmp_path / folder, "--total-steps", "64", "--collect-beside", *spread)
+    first, second = (load_file(tmp_path / f / "last.safetensors") for f in "ab")
+    for name, value in first.items():
+        assert value.tobytes() == second[name].tobytes(), name
+    assert curve(tmp_path / "a") == curve(tmp_path / "b")
+    run(tmp_path / "a", "--total-steps", "96", "--resume", *spread)
+    assert [r["step"] for r in curve(tmp_path / "a")] == [16, 32, 48, 64, 80, 96]
+
+    arguments = ["--out", str(tmp_path / "c"), *TINY, "--collect-beside"]
+    trainer = train.Trainer(parse_options(arguments)[0])
+    with trainer._rollouts() as rollouts:
+        for old in (False, True):
+            before = copy.deepcopy(trainer.net)
+            rollout = next(rollouts)
+            if not old:
+                trainer.log.close()
+                with torch.no_grad():
+                    trainer.net.action_head.bias[0] += 1
+                played = before
+        with torch.no_grad():
+            features = played.front_end(rollout.frames)
+            h, _ = played.layer(features, rollout.state, rollout.keep)
+            log_probs = played.heads(h)[0].log_softmax(2)
+    chosen = log_probs.gather(2, rollout.actions[..., None])[..., 0]
+    # float32, of the net of before the change: that moves them by 0.1 and more
+    torch.testing.assert_close(rollout.log_probs, chosen, rtol=0, atol=1e-5)
 
 
 def test_grey_levels_and_the_position_head_stay_in_the_training(tmp_path: Path) -> None:
@@ -344,6 +376,10 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         (["--tracking-penalty", "-1"], "tracking-penalty must be at least 0 and finite, got -1.0"),
         (["--delta-f-std", "-1"], "delta-f-std must be at least 0 and finite, got -1.0"),
         (["--weight-dtod", "nan"], "argument --weight-dtod: must be a number, got 'nan'"),
+        (
+            ["--collect-beside", "--torch-device", "cuda"],
+            "collect-beside needs torch-device cpu, got cuda",
+        ),
         (["--torch-device", "tpu"], "torch-device must be cpu or cuda, got tpu"),
         (["--resume"], "state.safetensors"),
         (["--total-steps", "many"], "--total-steps"),
@@ -480,11 +516,9 @@ def test_tracking_penalty_ends_with_the_training(tmp_path: Path) -> None:
     reward = np.array([1.0, -1.0])
     # Centres of rows 60 to 65 and 20 to 21, in a field of 63 rows
     lost = np.array([0, (62.5 - 20.5) / 63])
-    np.testing.assert_allclose(trainer._shaped(reward, frame), reward - 0.5 * lost)
-    trainer.step = 48
-    np.testing.assert_allclose(trainer._shaped(reward, frame), reward - 0.125 * lost)
-    trainer.step = 64
-    np.testing.assert_array_equal(trainer._shaped(reward, frame), reward)
+    np.testing.assert_allclose(trainer.collector.shaped(reward, frame, 0), reward - 0.5 * lost)
+    np.testing.assert_allclose(trainer.collector.shaped(reward, frame, 48), reward - 0.125 * lost)
+    np.testing.assert_array_equal(trainer.collector.shaped(reward, frame, 64), reward)
 
 
 def test_returns_end_at_each_point_if_wanted(tmp_path: Path) -> None:
