@@ -160,6 +160,20 @@ def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
     assert (reader.wait(), reader.stderr.read()) == (141, "")
 
 
+def test_a_job_of_a_script_which_ignores_interrupts_is_ended_by_one() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from mstpn.synapses.support.command_line import exit_status\n"
+        "def work():\n"
+        "    import mstpn.synapses.memristor\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.exit(exit_status('x', work))"
+    )
+    job = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, code]
+    done = subprocess.run(job, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "x: stopped\n")
+
+
 def test_a_clone_of_the_packages_name_is_the_package(tmp_path: Path) -> None:
     (tmp_path / "mstpn").symlink_to(scripts.FOLDER.parent, target_is_directory=True)
     done = subprocess.run(

@@ -56,6 +56,8 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # of a terminal that lacks a letter
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's job; Brian2 would call it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         work()
         sys.stdout.flush()
