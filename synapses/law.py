@@ -14,7 +14,6 @@ Source: Weilenmann et al., Nature Communications 15 (2024), Figs. 3 and 4; the p
 sigmoid, the onset and the hyperbolic sine are this package's choice of shape.
 """
 
-import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -49,7 +48,6 @@ __all__ = [
     "WEIGHT_AFTER",
     "WINDOW",
     "WITHIN",
-    "digest",
     "function",
     "put",
 ]
@@ -205,12 +203,3 @@ def function(law: str, arguments: str, library: str = "numpy") -> Callable[..., 
 
         return numba.njit(made)
     return made
-
-
-def digest() -> str:
-    """What tells these laws from others."""
-    texts = (
-        *(ISSUE, WINDOW, CHARGE, DECAY, DECAY_RATE, BIAS_VOLTAGE, OVER, UPDATE, ENERGY),
-        CONVERTED,
-    )
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()

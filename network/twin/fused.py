@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mstpn.network.twin import kernel
+from mstpn.network.twin.backward import backward
+from mstpn.network.twin.forward import forward, settle
 from mstpn.network.twin.threads import N_PARTS, share_threads
 
 __all__ = ["FusedRecursion", "FusedStepper", "layer_arrays"]
@@ -19,7 +21,8 @@ class FusedRecursion(torch.autograd.Function):
     """``(x, h0, F0, keep, W, Lambda, Gamma, held, b, gain, normalise, pulses, charged)`` to sums.
 
     Returns ``(h, F, pulse, read, held, rows)``: h of every step (T, B, N), F after the last one
-    (B, N, M), and the sums of `mstpn.network.twin.kernel.forward`, of which `rows` has no gradient.
+    (B, N, M), and the sums of `mstpn.network.twin.forward.forward`, of which `rows` has no
+    gradient.
 
     All tensors are on the CPU and of one floating type, of the shapes that the layer has them
     in, (N, M); F is transposed in memory, as it is returned. ``keep``, ``gain``, ``normalise``,
@@ -39,12 +42,12 @@ class FusedRecursion(torch.autograd.Function):
         record, from_trace = kernel.Record.none(h0), ctx.needs_input_grad[2]
         if any(ctx.needs_input_grad) or charged:
             record = kernel.Record.room(x, keep, h0.shape[1], trace0.shape[1])
-        h, sums, held = kernel.forward(
+        h, sums, held = forward(
             *(x, h0, trace, seen, 0, keep, parameters, normalise, pulses, record),
             *(charged, from_trace),
         )
         if not len(record.starts):
-            kernel.settle(trace, seen, len(x), parameters.synapses)
+            settle(trace, seen, len(x), parameters.synapses)
         ctx.inputs = x, h0, keep, parameters, normalise, pulses, h, record
         ctx.set_materialize_grads(False)
         pulse, read, rows = (torch.from_numpy(s) for s in sums)
@@ -66,7 +69,7 @@ class FusedRecursion(torch.autograd.Function):
         of_steps = [_dense(g, h.shape[:2], x.dtype) for g in of_sums[:2]]
         dx, dh0, of_synapses, dbias = (
             torch.from_numpy(a)
-            for a in kernel.backward(
+            for a in backward(
                 *(_dense(grad_h, h.shape, x.dtype), dtrace, *of_steps),
                 *(_dense(of_sums[2], (n_batch,), x.dtype), *ctx.inputs),
             )
@@ -127,7 +130,7 @@ class FusedStepper:
     def step(self, x: Tensor, keep: Tensor) -> Tensor:
         """Play one step; see `mstpn.network.twin.layer.Stepper`."""
         share_threads()
-        h, *_ = kernel.forward(
+        h, *_ = forward(
             *(x[None].contiguous().numpy(), self._h, self._trace, self._seen, self.n_steps),
             *(keep[None].contiguous().numpy(), self._layer, self._normalise, self._pulses),
             *(self._no_record, False, False),
@@ -138,5 +141,5 @@ class FusedStepper:
 
     def state(self) -> tuple[Tensor, Tensor]:
         """H and F now; the stepper is not to be used any more."""
-        kernel.settle(self._trace, self._seen, self.n_steps, self._layer.synapses)
+        settle(self._trace, self._seen, self.n_steps, self._layer.synapses)
         return torch.from_numpy(self._h), torch.from_numpy(self._trace).transpose(1, 2)

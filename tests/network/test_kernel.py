@@ -80,7 +80,7 @@ def eager(
     noise: CycleNoise | None,
     charges: Charges,
 ) -> tuple[Tensor, ...]:
-    """The recursion step by step: h, F, and the sums of `kernel.forward` in closed form."""
+    """The recursion step by step: h, F, and the sums of `forward` in closed form."""
     config, outputs, pulses, reads = layer.config, [], [], []
     limits = config.limits or WriteLimits()
     held = torch.zeros(B, dtype=x.dtype)

@@ -149,3 +149,49 @@ def test_a_changed_law_is_compiled_anew(tmp_path: Path) -> None:
     assert run() == ["3.0", "0"]
     assert run() == ["3.0", "1"]
     assert run("law.WINDOW = law.put(law.WINDOW, pulse='3*pulse')") == ["6.0", "0"]
+
+
+CALLED = """
+import numba
+
+FACTOR = 2.0
+
+
+@numba.njit
+def scaled(x):
+    return FACTOR * x
+"""
+CALLING = """
+from mstpn.synapses.compiled import compiled
+from called_by_a_test import scaled
+
+
+@compiled()
+def squared(x):
+    return scaled(x) ** 2
+"""
+
+
+def test_a_kernel_is_compiled_anew_when_what_it_calls_changes(tmp_path: Path) -> None:
+    def run(called: str) -> list[str]:
+        (tmp_path / "called_by_a_test.py").write_text(called)
+        code = (
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+            "from calling_of_a_test import squared\n"
+            "print(squared(1.5), sum(squared.stats.cache_hits.values()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={"PATH": "", "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+        )
+        return done.stdout.split()
+
+    (tmp_path / "calling_of_a_test.py").write_text(CALLING)
+    assert run(CALLED) == ["9.0", "0"]
+    assert run(CALLED) == ["9.0", "1"]
+    assert run(CALLED.replace("FACTOR = 2.0", "FACTOR = 4.0")) == ["36.0", "0"]
+    assert run(CALLED.replace("FACTOR * x", "FACTOR - x")) == ["0.25", "0"]
