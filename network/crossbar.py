@@ -11,9 +11,10 @@ crossbar's network, `mstpn.synapses.wires`, at the programmed W and stay while F
 - the bias voltage held: that at each device with F = 0, of rows or columns that are driven with
   the lines' voltages; off by 0.9 uV at 1 ohm. What the drivers deliver is charged.
 
-Pulses are not attenuated: one row of devices at a time draws so little that a pulse of 3.5 V loses
-less than 0.2 mV at 1 ohm a cell. The reference column takes part in reads alone and floats
-otherwise.
+Pulses are not attenuated: a row of devices of 12 nS draws so little that a pulse of 3.5 V loses
+some 0.2 mV at 1 ohm a cell. Unselected devices that see half of it draw more, up to 74 mV at the
+far end of a column of 2656, which is left out. The reference column takes part in
+reads alone and floats otherwise.
 """
 
 from typing import Any

@@ -21,14 +21,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mstpn.network.normalisation import NORM_FLOOR
 from mstpn.network.twin.config import INITIAL_GAMMA, TwinConfig
+from mstpn.network.twin.crossbar import Crossbar, acts
+from mstpn.network.twin.step import (
+    UNLIMITED,
+    State,
+    compiled_step,
+    presynaptic,
+    slow_step,
+    step_of,
+)
 from mstpn.network.wiring import lines_of, per_row_and_column
-from mstpn.synapses import law
 from mstpn.synapses.joules import Charges, mean_share
 from mstpn.synapses.nonidealities import NOISE_UNIT, SMALLEST_DECAY, Deviations, noise_level
 from mstpn.synapses.periphery import Periphery
-from mstpn.synapses.write_limits import WriteLimits
 
 if TYPE_CHECKING:
     from mstpn.network.twin.kernel import Pulses
@@ -41,34 +47,6 @@ __all__ = [
     "Stepper",
     "TwinConfig",
 ]
-
-_UNLIMITED = WriteLimits()
-
-
-class State(NamedTuple):
-    """What the layer carries from one step to the next.
-
-    Parameters
-    ----------
-    h : Tensor, (B, N)
-        Output of the last step.
-    trace : Tensor, (B, N, M)
-        Short-term weights F; (B, 2, N, M), fast and slow part, on devices whose F decays with
-        two exponentials.
-    """
-
-    h: Tensor
-    trace: Tensor
-
-    def of(self, which: Tensor | slice) -> "State":
-        """That of some of the games; F stays as it lies in memory."""
-        trace = self.trace.transpose(-2, -1)[which].transpose(-2, -1)
-        return State(self.h[which], trace)
-
-    @property
-    def short_term(self) -> Tensor:
-        """F in all, (B, N, M)."""
-        return self.trace if self.trace.ndim == 3 else self.trace.sum(1)
 
 
 class CycleNoise(NamedTuple):
@@ -208,7 +186,7 @@ class STHebbLayer(nn.Module):
             If F is to decay with two exponentials, or a periphery to be there, in a layer that
             divides F by a norm.
         """
-        if periphery is not None and not _acts(periphery):
+        if periphery is not None and not acts(periphery):
             periphery = None
         if periphery is not None and self.config.normalisation == "stpn":
             raise ValueError("a periphery needs a crossbar, which the normalisation stpn has not")
@@ -268,10 +246,10 @@ class STHebbLayer(nn.Module):
         if fused and self._has_kernel:
             h, trace, *_ = self._recursion(x, state, keep, noise)
             return h, State(h[-1], trace)
-        step: Any = _compiled_step if fused else _step
+        step: Any = compiled_step if fused else step_of
         parameters = (*self._on_devices, self.gamma, self.bias, self.config, self._gain)
         if self.deviations is not None and self._is_slow:
-            step = partial(_slow_step, self.deviations)
+            step = partial(slow_step, self.deviations)
         outputs = []
         for t, (x_t, keep_t) in enumerate(zip(x, keep, strict=True)):
             relative = noise.relative(t, *self.weight.shape) if noise and noise.std else None
@@ -279,14 +257,14 @@ class STHebbLayer(nn.Module):
             outputs.append(state.h)
         return torch.stack(outputs), state
 
-    def _crossbar(self, noise: CycleNoise | None, t: int) -> "_Crossbar | None":
+    def _crossbar(self, noise: CycleNoise | None, t: int) -> Crossbar | None:
         d, periphery = self.deviations, self.periphery
         if d is None or periphery is None:
             return None
         normal = None
         if periphery.w_noise and noise is not None:
             normal = noise.of_reads(t, *self.weight.shape).to(self.weight.dtype)
-        return _Crossbar(periphery, d.read_gain, d.reference_gain, normal)
+        return Crossbar(periphery, d.read_gain, d.reference_gain, normal)
 
     @property
     def _gain(self) -> Tensor | None:
@@ -316,9 +294,7 @@ class STHebbLayer(nn.Module):
         wanted = issued = clipped = 0
         for t in range(len(x)):
             now = slice(t, t + 1)
-            z = _presynaptic(
-                x[t], state.h * keep[t][:, None], self.config, self._crossbar(noise, t)
-            )
+            z = presynaptic(x[t], state.h * keep[t][:, None], self.config, self._crossbar(noise, t))
             at_step = noise._replace(step=noise.step + t) if noise is not None else None
             _, state = self(x[now], state, keep[now], noise=at_step)
             size = (self.gamma * torch.einsum("bi,bj->bij", state.h, z)).abs()
@@ -426,7 +402,7 @@ class STHebbLayer(nn.Module):
             around = {name: getattr(p, name) for name in names}
             around["w_noise"] *= noise is not None
         return Pulses(
-            **asdict(self.config.limits or _UNLIMITED),
+            **asdict(self.config.limits or UNLIMITED),
             exponent=charges.exponent if charges is not None else 1.0,
             std=std,
             keys=keys.numpy(),
@@ -493,174 +469,3 @@ class _EagerStepper:
 
     def state(self) -> tuple[Tensor, Tensor]:
         return self._state
-
-
-class _Crossbar(NamedTuple):
-    """What acts on a step beside its devices: see `mstpn.synapses.periphery`.
-
-    Parameters
-    ----------
-    periphery : Periphery
-    read_gain : Tensor, (N, M), optional
-    reference_gain : Tensor, (M,), optional
-    normal : Tensor, (B, N + 1), optional
-        Noise of the reads of this step, as `CycleNoise.of_reads`.
-    """
-
-    periphery: Periphery
-    read_gain: Tensor | None
-    reference_gain: Tensor | None
-    normal: Tensor | None
-
-    def presynaptic(self, z: Tensor) -> Tensor:
-        """As the rows get it; gradients pass straight through where a row is driven at all."""
-        seen = self.periphery.presynaptic(z).detach()
-        return seen + (z - z.detach()) * (seen != 0)
-
-    def read(self, total: Tensor, z: Tensor) -> Tensor:
-        """Current over V_read kappa of devices of W + F, (B, N)."""
-        p = self.periphery
-        conductance = p.offset + total
-        if self.read_gain is not None:
-            conductance = self.read_gain * conductance
-        seen = z if self.reference_gain is None else self.reference_gain * z
-        current = torch.einsum("bij,bj->bi", conductance, z)
-        reference = p.offset * seen.sum(-1, keepdim=True)
-        if self.normal is not None:
-            with torch.no_grad():
-                squares = torch.einsum("bij,bj->bi", conductance.square(), z.square())
-                of_columns = squares.sqrt() * self.normal[:, :-1]
-                of_reference = p.offset * seen.norm(dim=-1, keepdim=True) * self.normal[:, -1:]
-            current = current + p.w_noise * of_columns
-            reference = reference + p.w_noise * of_reference
-        u = current - reference
-        return p.output(u).detach() + (u - u.detach())
-
-    def disturbed(
-        self, trace: Tensor, update: Tensor, gain: Tensor, limits: WriteLimits, weight: Tensor
-    ) -> Tensor:
-        """F after the pulses of the other rows, of which `update` is what was wanted."""
-        selected = _pulse(update, None, None, limits)
-        others = selected.sum(-1, keepdim=True) - selected
-        pulse = self.periphery.disturb * gain * others
-        return _windowed(trace, pulse, limits.total_min, limits.total_max, weight)
-
-
-def _acts(periphery: Periphery) -> bool:
-    p = periphery
-    return bool(p.reference or p.inp_step or p.disturb)
-
-
-def _presynaptic(
-    x: Tensor, h: Tensor, config: TwinConfig, crossbar: _Crossbar | None = None
-) -> Tensor:
-    z = torch.cat([x, h], dim=1) if config.feedback else x
-    if config.normalisation == "l2":
-        z = z / z.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
-    return z if crossbar is None else crossbar.presynaptic(z)
-
-
-def _step(
-    x: Tensor,
-    keep: Tensor,
-    state: State,
-    weight: Tensor,
-    decay: Tensor,
-    gamma: Tensor,
-    bias: Tensor,
-    config: TwinConfig,
-    gain: Tensor | None,
-    relative: Tensor | None,
-    crossbar: _Crossbar | None = None,
-) -> State:
-    """One step of the recursion, eager."""
-    h = state.h * keep[:, None]
-    trace = state.trace * keep[:, None, None]
-    z = _presynaptic(x, h, config, crossbar)
-    total = weight + trace
-    current = _read(total, z, crossbar)
-    if config.normalisation == "stpn":
-        norm = total.norm(dim=-1).clamp_min(NORM_FLOOR)
-        current, trace = current / norm, trace / norm[..., None]
-    h = torch.tanh(current + bias)
-    limits = config.limits or _UNLIMITED
-    update = _wanted(h, z, gamma, config.limits)
-    ideal = decay * trace + (update if gain is None else gain * update)
-    disturbed = crossbar is not None and crossbar.periphery.disturb > 0
-    if config.limits is None and relative is None and not disturbed:
-        return State(h, ideal)
-    with torch.no_grad():
-        pulse = _pulse(update, gain, relative, limits)
-        limited = _windowed(decay * trace, pulse, limits.total_min, limits.total_max, weight)
-        if crossbar is not None and gain is not None and disturbed:
-            limited = crossbar.disturbed(limited, update, gain, limits, weight)
-    return State(h, limited + (ideal - ideal.detach()))
-
-
-def _read(total: Tensor, z: Tensor, crossbar: _Crossbar | None) -> Tensor:
-    if crossbar is not None:
-        return crossbar.read(total, z)
-    return torch.einsum("bij,bj->bi", total, z)
-
-
-def _wanted(h: Tensor, z: Tensor, gamma: Tensor, limits: WriteLimits | None) -> Tensor:
-    """Gamma h z^T, whose gradient reaches h and z only where the limits let the update vary.
-
-    Where they do not, F does not follow h and z, and an adjoint that did would grow without
-    bound while the recursion is stable. Gamma gets its gradient everywhere, so that it can grow
-    until its pulses are issued.
-    """
-    outer = torch.einsum("bi,bj->bij", h, z)
-    if limits is None:
-        return gamma * outer
-    size = (gamma * outer).abs()
-    varies = (size >= limits.delta_f_min) & (size <= limits.delta_f_max)
-    return gamma * torch.where(varies, outer, outer.detach())
-
-
-def _pulse(
-    wanted: Tensor, gain: Tensor | None, relative: Tensor | None, limits: WriteLimits
-) -> Tensor:
-    of_device: Any = 1.0 if gain is None else gain
-    of_pulse: Any = 1.0 if relative is None else relative.to(wanted.dtype)
-    return _issued(wanted, limits.delta_f_min, limits.delta_f_max, of_device * of_pulse)
-
-
-_issued = law.function(law.ISSUE, "wanted, dF_min, dF_max, pulse_gain", "torch")
-_windowed = law.function(law.WINDOW, "F, pulse, S_min, S_max, W", "torch")
-
-
-def _slow_step(
-    deviations: Deviations,
-    x: Tensor,
-    keep: Tensor,
-    state: State,
-    weight: Tensor,
-    decay: Tensor,
-    gamma: Tensor,
-    bias: Tensor,
-    config: TwinConfig,
-    gain: Tensor,
-    relative: Tensor | None,
-    crossbar: _Crossbar | None = None,
-) -> State:
-    """One step of the recursion where F decays with two exponentials; see `WRITE_SLOW`."""
-    z = _presynaptic(x, state.h * keep[:, None], config, crossbar)
-    fast, slow = (state.trace * keep[:, None, None, None]).unbind(1)
-    h = torch.tanh(_read(weight + fast + slow, z, crossbar) + bias)
-    update = _wanted(h, z, gamma, config.limits)
-    share, slow_decay = deviations.slow_fraction, deviations.slow_decay(decay)
-    moved = gain * update
-    ideal = torch.stack(
-        [decay * fast + (1 - share) * moved, slow_decay * slow + share * moved], dim=1
-    )
-    limits = config.limits or _UNLIMITED
-    with torch.no_grad():
-        pulse, window = _pulse(update, gain, relative, limits), (limits.total_min, limits.total_max)
-        slow = _windowed(slow_decay * slow, share * pulse, *window, weight)
-        fast = _windowed(decay * fast, (1 - share) * pulse, *window, weight + slow)
-    return State(h, torch.stack([fast, slow], dim=1) + (ideal - ideal.detach()))
-
-
-_compiled_step: Any = torch.compile(_step)
-"""Compiled when first used."""

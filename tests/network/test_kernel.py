@@ -10,7 +10,8 @@ from torch.nn import functional
 from mstpn.network.twin.agent import FrontEnd, PixelScale
 from mstpn.network.twin.config import TwinConfig
 from mstpn.network.twin.fused import FusedRecursion
-from mstpn.network.twin.layer import CycleNoise, State, STHebbLayer, _step
+from mstpn.network.twin.layer import CycleNoise, State, STHebbLayer
+from mstpn.network.twin.step import step_of
 from mstpn.synapses.joules import Charges
 from mstpn.synapses.write_limits import WriteLimits
 
@@ -94,7 +95,7 @@ def eager(
         held = held + (made.held * trace).sum((1, 2))
         relative = noise.relative(t, *made.weight.shape) if noise is not None else None
         of_layer = (made.weight, made.decay, made.gamma, made.bias, config, made.gain, relative)
-        state = _step(x[t], keep[t], state, *of_layer)
+        state = step_of(x[t], keep[t], state, *of_layer)
         outputs.append(state.h)
         size = (made.gamma * torch.einsum("bi,bj->bij", state.h, z)).abs()
         issued = (size > 0) & (size >= limits.delta_f_min)

@@ -15,9 +15,8 @@ from mstpn.network.twin.layer import (
     State,
     STHebbLayer,
     TwinConfig,
-    _compiled_step,
-    _step,
 )
+from mstpn.network.twin.step import compiled_step, step_of
 from mstpn.network.wiring import line_values
 from mstpn.synapses.joules import Charges
 from mstpn.synapses.write_limits import WriteLimits
@@ -176,7 +175,7 @@ def test_compiled_step_equals_eager() -> None:
     x, state, keep = sequence()
     parameters = (made.weight, made.decay, made.gamma, made.bias, made.config, None, None)
     arguments = (x[0], keep[0], state, *parameters)
-    for compiled, eager in zip(_compiled_step(*arguments), _step(*arguments), strict=True):
+    for compiled, eager in zip(compiled_step(*arguments), step_of(*arguments), strict=True):
         torch.testing.assert_close(compiled, eager, rtol=0, atol=1e-14)
 
 
@@ -258,7 +257,7 @@ def test_joules_and_their_gradients_are_those_of_a_plain_sum(
         conductance = 0.9 + 0.7 * (made.weight + trace)
         read = read + 0.8**2 * 1.5 * (z.abs()[:, None] * conductance).sum()
         bias = bias + 0.6 * (volts**2 * (0.9 + 0.7 * (made.weight + share * trace))).sum()
-        now = _step(
+        now = step_of(
             x[t], keep[t], now, made.weight, made.decay, made.gamma, made.bias, made.config,
             None, None,
         )  # fmt: skip

@@ -19,7 +19,8 @@ from mstpn.bridge.twin_agent import TwinAgent
 from mstpn.network.brian import LayerParameters, MSTPNNetwork
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import load_checkpoint
-from mstpn.network.twin.layer import CycleNoise, STHebbLayer, TwinConfig, _compiled_step, _step
+from mstpn.network.twin.layer import CycleNoise, STHebbLayer, TwinConfig
+from mstpn.network.twin.step import compiled_step, step_of
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Deviations, Nonidealities, cycle_noise, noise_level
 from mstpn.synapses.write_limits import WriteLimits
@@ -216,8 +217,8 @@ def test_compiled_step_equals_eager_on_devices_that_differ(device: Memristor) ->
     arguments = (x, x.new_ones(1), made.initial_state(1), *made._on_devices, made.gamma)
     others = (made.bias, made.config, made._gain, relative)
     for compiled, eager in zip(
-        _compiled_step(*arguments, *others),
-        _step(*arguments, *others),
+        compiled_step(*arguments, *others),
+        step_of(*arguments, *others),
         strict=True,
     ):
         torch.testing.assert_close(compiled, eager, rtol=0, atol=1e-14)
