@@ -14,7 +14,7 @@ import numpy as np
 
 from mstpn.commands.main import COMMANDS
 
-__all__ = ["readers", "tried"]
+__all__ = ["Reader", "accepted", "readers", "tried"]
 
 Reader = Callable[[list[str]], object]
 
@@ -66,6 +66,23 @@ def tried(
         for case in range(n):
             words = fuzz.hostile_words(parser, random.Random(f"{name} {seed} {case}"))
             yield words, _read(reader, words) or _changed(before, folder)
+
+
+def accepted(name: str, reader: Reader, n: int, seed: int) -> Iterator[list[str]]:
+    """As many command lines that a program accepts, of the strange ones; none that writes to /."""
+    parser, case = parser_of(reader), 0
+    while n > 0:
+        words = fuzz.hostile_words(parser, random.Random(f"{name} {seed} run {case}"))
+        case += 1
+        if "/" in words:
+            continue
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                reader(list(words))
+            except SystemExit:
+                continue
+        n -= 1
+        yield words
 
 
 def _read(reader: Reader, words: list[str]) -> str:
