@@ -149,7 +149,7 @@ def short_term_weights(
     state = net.layer.initial_state(1)
     short_term, h = [], []
     for x in net.embedding(sequence):
-        short_term.append(state.trace[0].numpy())
+        short_term.append(state.short_term[0].numpy())
         _, state = net.layer(x[None, None], state, x.new_ones(1, 1))
         h.append(state.h[0].numpy())
     return np.array(short_term), np.array(h)

@@ -75,8 +75,8 @@ class TwinAgent:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that the next decision depends on, as copies."""
-        h, trace = (x.numpy().copy() for x in self._state)
-        return {"h": h, "trace": trace, "step": self._noise.step.numpy().copy()}
+        h, short_term = (x.numpy().copy() for x in self._state)
+        return {"h": h, "trace": short_term, "step": self._noise.step.numpy().copy()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a state of such an agent, in the game of the same seed.

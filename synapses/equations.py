@@ -89,10 +89,10 @@ _COMMON = Equations("""
 """)
 
 
-def _held(trace: str) -> Equations:
+def _held(f: str) -> Equations:
     return _COMMON + Equations(f"""
     tau : second                                        # `TAU`, as of V_bias
-    {trace.strip()}
+    {f.strip()}
     F_in : 1                                            # F at t_settled + all updates since
     F_now = F*exp(-(t - lastupdate)/tau) : 1
     G = {_g("W + F_now")} : siemens

@@ -36,23 +36,23 @@ class Recursion:
 
     def __init__(self, weight: Array, decay: Array, gamma: Array, bias: Array) -> None:
         self.weight, self.decay, self.gamma, self.bias = weight, decay, gamma, bias
-        self.trace = np.zeros_like(weight)
+        self.short_term = np.zeros_like(weight)
         self.h = np.zeros(len(weight))
         self.pulse_j = self.bias_j = self.read_j = 0.0
 
     def step(self, x: Array) -> Array:
         z = np.concatenate([x, self.h])
-        self.h = np.tanh((self.weight + self.trace) @ z + self.bias)
-        self.trace = self.decay * self.trace + self.gamma * np.outer(self.h, z)
+        self.h = np.tanh((self.weight + self.short_term) @ z + self.bias)
+        self.short_term = self.decay * self.short_term + self.gamma * np.outer(self.h, z)
         return self.h
 
     def step_with_energy(self, x: Array, d: Device, volt: Array, second: float) -> Array:
         """As `step`; the pulse that ends the step is charged to it."""
         z = np.concatenate([x, self.h])
-        total = self.weight + self.trace
+        total = self.weight + self.short_term
         conductance = d.g_offset + d.kappa * total
         self.read_j += float((d.v_read**2 * d.t_read * conductance * np.abs(z)).sum())
-        held = self.trace * second * (1 - self.decay) / np.log(1 / self.decay)
+        held = self.short_term * second * (1 - self.decay) / np.log(1 / self.decay)
         static = (d.g_offset + d.kappa * self.weight) * second
         self.bias_j += float((volt**2 * (static + d.kappa * held)).sum())
         h = self.step(x)
@@ -77,7 +77,7 @@ class LimitedRecursion(Recursion):
     def step(self, x: Array) -> Array:
         least, most, low, high = self.limits
         z = np.concatenate([x, self.h])
-        self.h = np.tanh((self.weight + self.trace) @ z + self.bias)
+        self.h = np.tanh((self.weight + self.short_term) @ z + self.bias)
         for i, j in np.ndindex(*self.weight.shape):
             update = self.gamma[i, j] * self.h[i] * z[j]
             if abs(update) < least:
@@ -87,8 +87,8 @@ class LimitedRecursion(Recursion):
             if self.d is not None:
                 size = abs(update) / self.d.df_max
                 self.pulse_j += self.d.e_pulse * size**self.d.energy_exponent
-            total = self.weight[i, j] + self.decay[i, j] * self.trace[i, j] + update
-            self.trace[i, j] = sorted((low, total, high))[1] - self.weight[i, j]
+            total = self.weight[i, j] + self.decay[i, j] * self.short_term[i, j] + update
+            self.short_term[i, j] = sorted((low, total, high))[1] - self.weight[i, j]
         return self.h
 
 
@@ -116,13 +116,15 @@ class SlowRecursion(Recursion):
     def step(self, x: Array) -> Array:
         least, most, low, high = self.limits
         z = np.concatenate([x, self.h])
-        self.h = np.tanh((self.weight + self.trace + self.slow) @ z + self.bias)
+        self.h = np.tanh((self.weight + self.short_term + self.slow) @ z + self.bias)
         for i, j in np.ndindex(*self.weight.shape):
             w, rate = float(self.weight[i, j]), float(np.log(1 / self.decay[i, j]) / self.second)
-            conductance = self.d.g_offset + self.d.kappa * (w + self.trace[i, j] + self.slow[i, j])
+            conductance = self.d.g_offset + self.d.kappa * (
+                w + self.short_term[i, j] + self.slow[i, j]
+            )
             self.read_j += self.d.v_read**2 * self.d.t_read * conductance * abs(z[j])
             charge = (self.d.g_offset + self.d.kappa * w) * self.second
-            parts = float(self.trace[i, j]), float(self.slow[i, j])
+            parts = float(self.short_term[i, j]), float(self.slow[i, j])
             held: list[float] = []
             for part, k in zip(parts, (rate, rate / self.ratio), strict=True):
                 held.append(part * float(np.exp(-k * self.second)))
@@ -134,21 +136,21 @@ class SlowRecursion(Recursion):
             update = float(np.copysign(size, update))
             slow = min(max(w + held[1] + self.share * update, low), high)
             total = min(max(slow + held[0] + (1 - self.share) * update, low), high)
-            self.trace[i, j], self.slow[i, j] = total - slow, slow - w
+            self.short_term[i, j], self.slow[i, j] = total - slow, slow - w
         return self.h
 
 
 def stpn_step(
-    x: Array, h: Array, trace: Array, weight: Array, decay: Array, gamma: Array, bias: Array
+    x: Array, h: Array, short_term: Array, weight: Array, decay: Array, gamma: Array, bias: Array
 ) -> tuple[Array, Array]:
     """One step of STPN's own layer (Rodriguez et al., ICML 2022), unit by unit."""
     z = np.concatenate([x, h])
-    after, out = np.empty_like(trace), np.empty_like(h)
+    after, out = np.empty_like(short_term), np.empty_like(h)
     for i in range(len(h)):
-        total = weight[i] + trace[i]
+        total = weight[i] + short_term[i]
         norm = np.sqrt(total @ total)
         out[i] = np.tanh(total @ z / norm + bias[i])
-        after[i] = decay[i] * trace[i] / norm + gamma[i] * out[i] * z
+        after[i] = decay[i] * short_term[i] / norm + gamma[i] * out[i] * z
     return out, after
 
 
@@ -160,7 +162,7 @@ class DenseLedger:
     """A game integrated with every synapse in every frame, from h and z as recorded."""
 
     energy_j: Array  # (T, M, N, 3): pulse, bias, read
-    trace: Array  # (T, M, N): F at the start of each frame
+    short_term: Array  # (T, M, N): F at the start of each frame
 
 
 def dense_ledger(
@@ -195,26 +197,26 @@ def dense_frames(
     limits: tuple[float, float, float, float] = IDEAL,
 ) -> Iterator[tuple[Array, Array]]:
     """The frames of `dense_ledger` one by one: energies (M, N, 3) and F (M, N)."""
-    trace = np.zeros_like(weight)
+    short_term = np.zeros_like(weight)
     update = np.zeros_like(weight)
     mean = (1 - decay) / np.log(1 / decay)
     least, most, low, high = limits
     for t in range(len(h)):
-        trace = np.clip(decay * trace + update, low - weight, high - weight)
+        short_term = np.clip(decay * short_term + update, low - weight, high - weight)
         pulse = d.e_pulse * (np.abs(update) / d.df_max) ** d.energy_exponent
-        bias = volt**2 * (d.g_offset + d.kappa * (weight + trace * mean)) * second
-        conductance = d.g_offset + d.kappa * (weight + trace)
+        bias = volt**2 * (d.g_offset + d.kappa * (weight + short_term * mean)) * second
+        conductance = d.g_offset + d.kappa * (weight + short_term)
         read = d.v_read**2 * d.t_read * conductance * np.abs(z[t])[:, None]
-        yield np.stack([pulse, bias, read], axis=-1), trace
+        yield np.stack([pulse, bias, read], axis=-1), short_term
         wanted = gamma * np.outer(z[t], h[t])
         update = np.where(np.abs(wanted) < least, 0.0, np.clip(wanted, -most, most))
 
 
 def held_synapse(
-    duration: float, trace: float, weight: float, volt: float, tau: float, d: Device
+    duration: float, short_term: float, weight: float, volt: float, tau: float, d: Device
 ) -> tuple[float, float]:
     """F and bias energy after `duration` under `volt`, integrated numerically by SciPy."""
-    (held,), energy = held_parts(duration, [trace], weight, volt, [tau], d)
+    (held,), energy = held_parts(duration, [short_term], weight, volt, [tau], d)
     return held, energy
 
 
@@ -262,10 +264,12 @@ class DrivenDevice:
         share = -np.expm1(-36 * (abs(volt) / 2) ** self.onset)
         return float(np.sign(volt) * self.growth * (abs(volt) / 3.5) ** self.exponent * share)
 
-    def room(self, trace: float, volt: float) -> float:
+    def room(self, short_term: float, volt: float) -> float:
         """Share of that rate at an F."""
         most = (self.up if volt > 0 else self.down) * abs(volt) / 3.5
-        return float(np.interp(np.sign(volt) * trace, [most / 2, most], [1, 0])) if volt else 1.0
+        return (
+            float(np.interp(np.sign(volt) * short_term, [most / 2, most], [1, 0])) if volt else 1.0
+        )
 
     def long_term(self, volt: float) -> tuple[float, float]:
         """Rate of W, per second, and where it goes."""
@@ -299,13 +303,13 @@ class DrivenDevice:
             atol=1e-13,
             events=inside if pushed else None,
         )
-        trace, weight, spent = solution.y[:, -1]
+        short_term, weight, spent = solution.y[:, -1]
         left = duration - solution.t[-1]
         if left > 0:
             weight = end - (end - weight) * np.exp(-speed * left)
-            trace = edge - weight
+            short_term = edge - weight
             spent += volt**2 * (self.g_offset + self.kappa * edge) * left / _NANO
-        return np.array([trace, weight, spent * _NANO])
+        return np.array([short_term, weight, spent * _NANO])
 
 
 _NANO = 1e-9

@@ -282,7 +282,7 @@ def _add_parts(parts: Array, touched: Array, total: Array) -> None:
 @compiled(parallel=True, nogil=True)
 def backward(
     grad_h: Array,
-    dtrace: Array,
+    d_short_term: Array,
     grad_pulse: Array,
     grad_read: Array,
     grad_held: Array,
@@ -299,8 +299,8 @@ def backward(
 
     Those outputs are h, F(T), the first two sums of `forward`, and for each game the sum of
     held F over its steps and synapses. Shapes as in `forward`; `grad_held` is (B,), and
-    `dtrace` either the gradient of F(T), which becomes that of F(0), or, where the former is 0 and
-    the latter not wanted, zeros of (N_PARTS, M, N) to work in.
+    `d_short_term` either the gradient of F(T), which becomes that of F(0), or, where the former
+    is 0 and the latter not wanted, zeros of (N_PARTS, M, N) to work in.
 
     The gradient of Gamma passes the limits straight through, so that a Gamma too small for any
     pulse can grow: it is that of the update that was wanted, at the F that came of it. Those of
@@ -339,8 +339,8 @@ def backward(
         one_less, square = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
         for b in range(part, n_batch, N_PARTS):
             dh = np.zeros(n_out, x.dtype)
-            p = dtrace[b % len(dtrace)]
-            if len(dtrace) != n_batch:
+            p = d_short_term[b % len(d_short_term)]
+            if len(d_short_term) != n_batch:
                 for j in range(n_pre):
                     if begun[j]:
                         p[j] = 0

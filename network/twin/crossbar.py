@@ -54,13 +54,13 @@ class Crossbar(NamedTuple):
         return p.output(u).detach() + (u - u.detach())
 
     def disturbed(
-        self, trace: Tensor, update: Tensor, gain: Tensor, limits: WriteLimits, weight: Tensor
+        self, short_term: Tensor, update: Tensor, gain: Tensor, limits: WriteLimits, weight: Tensor
     ) -> Tensor:
         """F after the pulses of the other rows, of which `update` is what was wanted."""
         selected = pulse_of(update, None, None, limits)
         others = selected.sum(-1, keepdim=True) - selected
         pulse = self.periphery.disturb * gain * others
-        return windowed(trace, pulse, limits.total_min, limits.total_max, weight)
+        return windowed(short_term, pulse, limits.total_min, limits.total_max, weight)
 
 
 def acts(periphery: Periphery) -> bool:

@@ -301,7 +301,7 @@ def _to_visit(x: Array, found: Array) -> int:
 def forward(
     x: Array,
     h0: Array,
-    trace: Array,
+    short_term: Array,
     seen: Array,
     first: int,
     keep: Array,
@@ -310,7 +310,7 @@ def forward(
     pulses: Pulses,
     record: Record,
     charged: bool,
-    from_trace: bool,
+    from_short_term: bool,
 ) -> tuple[Array, Array, Array]:
     """Run the recursion.
 
@@ -318,7 +318,7 @@ def forward(
     ----------
     x : (T, B, I)
     h0 : (B, N)
-    trace : (B, M, N)
+    short_term : (B, M, N)
         F of every row as of the step `seen`; brought forward.
     seen : (B, M) of int64
         Brought forward: rows are as of their last visit, see `settle`.
@@ -335,8 +335,8 @@ def forward(
         `Record.none`. With a record all rows are brought to the step after the last.
     charged : bool
         Sum what joules follow from, with a record.
-    from_trace : bool
-        Record what the gradient of `trace` needs, too.
+    from_short_term : bool
+        Record what the gradient of `short_term` needs, too.
 
     Returns
     -------
@@ -362,14 +362,14 @@ def forward(
     sums = np.zeros((3, n_steps, n_batch), x.dtype)
     held_all = np.zeros(n_batch, x.dtype)
     for b in numba.prange(n_batch):
-        f, last = trace[b], seen[b]
+        f, last = short_term[b], seen[b]
         z, found = np.empty(n_pre, x.dtype), np.empty(n_pre, np.int64)
         power, square = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
         current, h_power = np.empty(n_out, x.dtype), np.empty(n_out, x.dtype)
         noise = np.ones(n_out, x.dtype)
         h = h0[b].copy()
         v, g = (starts[b, 0], gap_starts[b, 0]) if kept else (0, 0)
-        begin, still = first, not from_trace
+        begin, still = first, not from_short_term
         for t in range(n_steps):
             now = first + t
             if keep[t, b] == 0:
@@ -435,20 +435,20 @@ def forward(
 
 
 @compiled(parallel=True, nogil=True)
-def settle(trace: Array, seen: Array, step: int, synapses: Array) -> None:
+def settle(short_term: Array, seen: Array, step: int, synapses: Array) -> None:
     """Bring all rows forward to a step.
 
     Parameters
     ----------
-    trace : (B, M, N)
+    short_term : (B, M, N)
     seen : (B, M) of int64
     step : int
     synapses : (M, 7, N)
         As in `Layer`.
     """
-    for b in numba.prange(len(trace)):
+    for b in numba.prange(len(short_term)):
         power, square = np.empty_like(synapses[0, 0]), np.empty_like(synapses[0, 0])
-        f, found = trace[b], np.empty(len(synapses), np.int64)
+        f, found = short_term[b], np.empty(len(synapses), np.int64)
         for j in found[: _stirred(f, seen[b], step, True, found)]:
             raise_decay(synapses, j, step - seen[b, j], power, square)
             _multiply(f, j, power)

@@ -34,48 +34,48 @@ class FusedRecursion(torch.autograd.Function):
         """Run, and keep what the gradient needs."""
         share_threads()
         *tensors, normalise, pulses, charged = inputs
-        x, h0, trace0, keep, *layer = (t.detach() for t in tensors)
+        x, h0, short_term0, keep, *layer = (t.detach() for t in tensors)
         x, h0, keep = (t.contiguous().numpy() for t in (x, h0, keep))
-        trace0 = trace0.transpose(1, 2).contiguous().numpy()
+        short_term0 = short_term0.transpose(1, 2).contiguous().numpy()
         parameters = layer_arrays(*layer, exponent=pulses.exponent)
-        trace, seen = trace0.copy(), np.zeros(trace0.shape[:2], np.int64)
-        record, from_trace = kernel.Record.none(h0), ctx.needs_input_grad[2]
+        short_term, seen = short_term0.copy(), np.zeros(short_term0.shape[:2], np.int64)
+        record, from_short_term = kernel.Record.none(h0), ctx.needs_input_grad[2]
         if any(ctx.needs_input_grad) or charged:
-            record = kernel.Record.room(x, keep, h0.shape[1], trace0.shape[1])
+            record = kernel.Record.room(x, keep, h0.shape[1], short_term0.shape[1])
         h, sums, held = forward(
-            *(x, h0, trace, seen, 0, keep, parameters, normalise, pulses, record),
-            *(charged, from_trace),
+            *(x, h0, short_term, seen, 0, keep, parameters, normalise, pulses, record),
+            *(charged, from_short_term),
         )
         if not len(record.starts):
-            settle(trace, seen, len(x), parameters.synapses)
+            settle(short_term, seen, len(x), parameters.synapses)
         ctx.inputs = x, h0, keep, parameters, normalise, pulses, h, record
         ctx.set_materialize_grads(False)
         pulse, read, rows = (torch.from_numpy(s) for s in sums)
         ctx.mark_non_differentiable(rows)
-        trace = torch.from_numpy(trace).transpose(1, 2)
-        return torch.from_numpy(h), trace, pulse, read, torch.from_numpy(held), rows
+        short_term = torch.from_numpy(short_term).transpose(1, 2)
+        return torch.from_numpy(h), short_term, pulse, read, torch.from_numpy(held), rows
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients in the order of `forward`'s arguments."""
         x, h0, _, parameters, *_, h, _ = ctx.inputs
-        grad_h, grad_trace, *of_sums = grads[:5]
-        n_batch, from_trace = len(h0), ctx.needs_input_grad[2]
-        if grad_trace is not None:
-            dtrace = grad_trace.transpose(1, 2).numpy().copy()
+        grad_h, grad_short_term, *of_sums = grads[:5]
+        n_batch, from_short_term = len(h0), ctx.needs_input_grad[2]
+        if grad_short_term is not None:
+            d_short_term = grad_short_term.transpose(1, 2).numpy().copy()
         else:
-            n_rooms = n_batch if from_trace else N_PARTS
-            dtrace = np.zeros((n_rooms, *parameters.synapses[:, 0].shape), x.dtype)
+            n_rooms = n_batch if from_short_term else N_PARTS
+            d_short_term = np.zeros((n_rooms, *parameters.synapses[:, 0].shape), x.dtype)
         of_steps = [_dense(g, h.shape[:2], x.dtype) for g in of_sums[:2]]
         dx, dh0, of_synapses, dbias = (
             torch.from_numpy(a)
             for a in backward(
-                *(_dense(grad_h, h.shape, x.dtype), dtrace, *of_steps),
+                *(_dense(grad_h, h.shape, x.dtype), d_short_term, *of_steps),
                 *(_dense(of_sums[2], (n_batch,), x.dtype), *ctx.inputs),
             )
         )
-        dtrace0 = torch.from_numpy(dtrace).transpose(1, 2) if from_trace else None
-        return (dx, dh0, dtrace0, None, *of_synapses, dbias, *(None,) * 4)
+        d_short_term0 = torch.from_numpy(d_short_term).transpose(1, 2) if from_short_term else None
+        return (dx, dh0, d_short_term0, None, *of_synapses, dbias, *(None,) * 4)
 
 
 def _dense(grad: Tensor | None, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -113,16 +113,21 @@ class FusedStepper:
         From `layer_arrays`.
     normalise : bool
     pulses : Pulses
-    h, trace : Tensor, (B, N) and (B, N, M)
+    h, short_term : Tensor, (B, N) and (B, N, M)
         Before the first step.
     """
 
     def __init__(
-        self, layer: kernel.Layer, normalise: bool, pulses: kernel.Pulses, h: Tensor, trace: Tensor
+        self,
+        layer: kernel.Layer,
+        normalise: bool,
+        pulses: kernel.Pulses,
+        h: Tensor,
+        short_term: Tensor,
     ) -> None:
         self._layer, self._normalise, self._pulses = layer, normalise, pulses
         self._h = h.numpy().copy()
-        self._trace = trace.transpose(1, 2).contiguous().numpy().copy()
+        self._trace = short_term.transpose(1, 2).contiguous().numpy().copy()
         self._seen = np.zeros(self._trace.shape[:2], np.int64)
         self._no_record = kernel.Record.none(self._h)
         self.n_steps = 0

@@ -241,11 +241,11 @@ class STHebbLayer(nn.Module):
         """
         if self._is_slow and fused:
             raise ValueError("fused must be False with slow_fraction: the kernel has one F")
-        if state.trace.ndim != 3 + self._is_slow:
+        if state.short_term.ndim != 3 + self._is_slow:
             raise ValueError("state must be of the devices that the layer is on")
         if fused and self._has_kernel:
-            h, trace, *_ = self._recursion(x, state, keep, noise)
-            return h, State(h[-1], trace)
+            h, short_term, *_ = self._recursion(x, state, keep, noise)
+            return h, State(h[-1], short_term)
         step: Any = compiled_step if fused else step_of
         parameters = (*self._on_devices, self.gamma, self.bias, self.config, self._gain)
         if self.deviations is not None and self._is_slow:
@@ -301,7 +301,7 @@ class STHebbLayer(nn.Module):
             wanted += int((size > 0).sum())
             issued += int(((size > 0) & (size >= limits.delta_f_min)).sum())
             clipped += int((size > limits.delta_f_max).sum())
-        total = self._on_devices[0] + state.short_term
+        total = self._on_devices[0] + state.in_all
         at_window = (total <= limits.total_min) | (total >= limits.total_max)
         return {
             "not_issued": 1 - issued / max(wanted, 1),
@@ -330,7 +330,7 @@ class STHebbLayer(nn.Module):
         weight, decay = self._on_devices
         decay = decay.clamp_min(SMALLEST_DECAY)
         held = voltage**2 * mean_share(decay, torch.log)
-        h, trace, pulse, read, held_sum, rows = self._recursion(
+        h, short_term, pulse, read, held_sum, rows = self._recursion(
             x, state, keep, noise, charges, held
         )
         n_steps = pulse.numel()
@@ -340,7 +340,7 @@ class STHebbLayer(nn.Module):
             + charges.held(held_sum.sum() / n_steps),
             "read": charges.read(charges.kappa * read.mean()),
         }
-        return h, State(h[-1], trace), Spent(terms, rows)
+        return h, State(h[-1], short_term), Spent(terms, rows)
 
     def bias_voltage(self, charges: Charges) -> Tensor:
         """Voltage held on every synapse, in volt, (N, M)."""

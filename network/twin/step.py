@@ -24,23 +24,23 @@ class State(NamedTuple):
     ----------
     h : Tensor, (B, N)
         Output of the last step.
-    trace : Tensor, (B, N, M)
+    short_term : Tensor, (B, N, M)
         Short-term weights F; (B, 2, N, M), fast and slow part, on devices whose F decays with
         two exponentials.
     """
 
     h: Tensor
-    trace: Tensor
+    short_term: Tensor
 
     def of(self, which: Tensor | slice) -> "State":
         """That of some of the games; F stays as it lies in memory."""
-        trace = self.trace.transpose(-2, -1)[which].transpose(-2, -1)
-        return State(self.h[which], trace)
+        short_term = self.short_term.transpose(-2, -1)[which].transpose(-2, -1)
+        return State(self.h[which], short_term)
 
     @property
-    def short_term(self) -> Tensor:
-        """F in all, (B, N, M)."""
-        return self.trace if self.trace.ndim == 3 else self.trace.sum(1)
+    def in_all(self) -> Tensor:
+        """F, both parts together, (B, N, M)."""
+        return self.short_term if self.short_term.ndim == 3 else self.short_term.sum(1)
 
 
 def presynaptic(
@@ -68,23 +68,23 @@ def step_of(
 ) -> State:
     """One step of the recursion, eager."""
     h = state.h * keep[:, None]
-    trace = state.trace * keep[:, None, None]
+    short_term = state.short_term * keep[:, None, None]
     z = presynaptic(x, h, config, crossbar)
-    total = weight + trace
+    total = weight + short_term
     current = _read(total, z, crossbar)
     if config.normalisation == "stpn":
         norm = total.norm(dim=-1).clamp_min(NORM_FLOOR)
-        current, trace = current / norm, trace / norm[..., None]
+        current, short_term = current / norm, short_term / norm[..., None]
     h = torch.tanh(current + bias)
     limits = config.limits or UNLIMITED
     update = _wanted(h, z, gamma, config.limits)
-    ideal = decay * trace + (update if gain is None else gain * update)
+    ideal = decay * short_term + (update if gain is None else gain * update)
     disturbed = crossbar is not None and crossbar.periphery.disturb > 0
     if config.limits is None and relative is None and not disturbed:
         return State(h, ideal)
     with torch.no_grad():
         pulse = pulse_of(update, gain, relative, limits)
-        limited = windowed(decay * trace, pulse, limits.total_min, limits.total_max, weight)
+        limited = windowed(decay * short_term, pulse, limits.total_min, limits.total_max, weight)
         if crossbar is not None and gain is not None and disturbed:
             limited = crossbar.disturbed(limited, update, gain, limits, weight)
     return State(h, limited + (ideal - ideal.detach()))
@@ -127,7 +127,7 @@ def slow_step(
 ) -> State:
     """One step of the recursion where F decays with two exponentials; see `WRITE_SLOW`."""
     z = presynaptic(x, state.h * keep[:, None], config, crossbar)
-    fast, slow = (state.trace * keep[:, None, None, None]).unbind(1)
+    fast, slow = (state.short_term * keep[:, None, None, None]).unbind(1)
     h = torch.tanh(_read(weight + fast + slow, z, crossbar) + bias)
     update = _wanted(h, z, gamma, config.limits)
     share, slow_decay = deviations.slow_fraction, deviations.slow_decay(decay)

@@ -118,7 +118,7 @@ _STAGES = "".join(
 )
 
 
-def _part(trace: str, share: str, tau: str, others: str) -> str:
+def _part(f: str, share: str, tau: str, others: str) -> str:
     """A level of one part of F in closed form, beside the other parts of W + F at its end."""
     return f"""
     edge = positive*(S_max - ({others})) + (1 - positive)*({others} - S_min)
@@ -126,12 +126,12 @@ def _part(trace: str, share: str, tau: str, others: str) -> str:
     push = abs(growth)*{share}
     knee = F_sat/2*clip({share}, 1e-9, 1)
     tau_y = {tau}
-    y = clip(way*{trace}, floor, edge)
+    y = clip(way*{f}, floor, edge)
     left_0 = duration
     total = 0*duration
 {_STAGES}
     F_integral += way*total
-    {trace}_new = way*y
+    {f}_new = way*y
 """
 
 
@@ -184,7 +184,7 @@ class Trace:
     ----------
     time : Quantity, second
     voltage : Quantity, volt
-    trace, weight : ndarray
+    short_term, weight : ndarray
         F and W.
     conductance : Quantity, siemens
     energy : Quantity, joule
@@ -194,7 +194,7 @@ class Trace:
 
     time: Quantity
     voltage: Quantity
-    trace: Array
+    short_term: Array
     weight: Array
     conductance: Quantity
     energy: Quantity
@@ -293,7 +293,7 @@ def simulate(
     return Trace(
         time=np.cumsum(waveform.duration / second, axis=0) * second,
         voltage=waveform.voltage,
-        trace=np.sum([getattr(monitor, name).T for name in parts], axis=0),
+        short_term=np.sum([getattr(monitor, name).T for name in parts], axis=0),
         weight=monitor.W.T,
         conductance=np.asarray(monitor.G.T) * siemens,
         energy=np.asarray(monitor.E.T) * joule,

@@ -195,7 +195,7 @@ def test_short_term_pulses_decay_and_hardly_move_w(device: Memristor) -> None:
         after = np.maximum(time - end, 0)
         expected += 0.1 * (volts / 3.5) ** 4 * np.exp(-rate * after) * (time > end - 1e-6)
     # the pulse law is short of w/(2 tau) = 6e-5; 0.6 V itself writes 0.00015
-    np.testing.assert_allclose(reads.trace[:, 0], expected, rtol=1e-4, atol=1.5e-4)
+    np.testing.assert_allclose(reads.short_term[:, 0], expected, rtol=1e-4, atol=1.5e-4)
 
 
 def test_short_term_pulses_do_the_same_at_the_smallest_w_and_after_set(device: Memristor) -> None:
@@ -204,11 +204,11 @@ def test_short_term_pulses_do_the_same_at_the_smallest_w_and_after_set(device: M
     expected = [ORACLE.high - (ORACLE.high - ORACLE.low) * 0.98**n for n in (0, 100)]
     # the pulses of the first round, 240 s of nothing: 4e-5 of the way
     assert weights == pytest.approx(expected, abs=3e-4)
-    first = rounds[0].trace
+    first = rounds[0].short_term
     for trace, weight in zip(rounds, weights, strict=True):
-        assert trace.trace.max() > 0.05
+        assert trace.short_term.max() > 0.05
         np.testing.assert_allclose(trace.weight, weight, atol=5e-4)
-        np.testing.assert_allclose(trace.trace, first, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(trace.short_term, first, rtol=0, atol=1e-12)
 
 
 def test_repeated_pulses_scatter_about_the_law(device: Memristor) -> None:

@@ -155,7 +155,7 @@ def test_traces_are_exact_at_every_frame_and_not_of_the_last_event(
         at = int(small.trace_presynaptic[k]), int(small.trace_postsynaptic[k])
         f = small.trace_F[k].values
         # F falls to 1e-30 in the silent second; lfilter subtracts nothing, so it keeps digits
-        np.testing.assert_allclose(f, expected.trace[:, *at], rtol=1e-11, atol=1e-300)
+        np.testing.assert_allclose(f, expected.short_term[:, *at], rtol=1e-11, atol=1e-300)
         np.testing.assert_allclose(
             small.trace_energy[k], expected.energy_j[:, *at], rtol=1e-11, atol=1e-40
         )
@@ -167,7 +167,7 @@ def test_traces_are_exact_at_every_frame_and_not_of_the_last_event(
 def test_first_trace_is_the_synapse_with_the_largest_updates(
     small: xr.Dataset, game: Game, numbers: oracles.Device
 ) -> None:
-    trace = dense(game.recording, game.voltage, numbers).trace
+    trace = dense(game.recording, game.voltage, numbers).short_term
     updates = np.diff(trace, axis=0) + (1 - game.recording.decay) * trace[:-1]
     sums = np.abs(updates).sum(axis=0)
     i, j = np.unravel_index(sums.argmax(), sums.shape)
@@ -183,7 +183,7 @@ def test_limits_of_the_limited_game_all_bite(game: Game, numbers: oracles.Device
     r = game.recording
     z = r.dense(r.event_z, 0, r.n_frames)
     wanted = np.abs(r.gamma[..., None] * z[:, None, :-1] * r.h[:-1].T)
-    total = r.weight + dense(r, game.voltage, numbers).trace
+    total = r.weight + dense(r, game.voltage, numbers).short_term
     bites = [
         (wanted[wanted > 0] < r.limits.delta_f_min).any(),
         (wanted > r.limits.delta_f_max).any(),
@@ -224,7 +224,7 @@ def test_a_conductance_below_zero_is_counted(
     wild = game.recording.replace(gamma=100 * game.recording.gamma, limits=WriteLimits())
     found = ledger(wild, device, game.voltage).frames_below_zero.values
     conductance = numbers.g_offset + numbers.kappa * (
-        wild.weight + dense(wild, game.voltage, numbers).trace
+        wild.weight + dense(wild, game.voltage, numbers).short_term
     )
     assert found.sum() > 100
     np.testing.assert_array_equal(found, (conductance < 0).sum(axis=0))

@@ -30,7 +30,7 @@ def gradients(
     """H, F and the gradients of a weighted sum of h, on the CPU in float64."""
     h, state = layer(x, layer.initial_state(B), keep, fused=fused)
     (h * weights).sum().backward()
-    of = {"h": h, "F": state.trace}
+    of = {"h": h, "F": state.short_term}
     of |= {name: p.grad for name, p in layer.named_parameters() if p.grad is not None}
     return {name: tensor.detach().double().cpu() for name, tensor in of.items()}
 

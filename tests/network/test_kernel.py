@@ -86,13 +86,13 @@ def eager(
     limits = config.limits or WriteLimits()
     held = torch.zeros(B, dtype=x.dtype)
     for t in range(T):
-        trace, h = state.trace * keep[t][:, None, None], state.h * keep[t][:, None]
+        short_term, h = state.short_term * keep[t][:, None, None], state.h * keep[t][:, None]
         z = torch.cat([x[t], h], dim=1) if config.feedback else x[t]
         if config.normalisation == "l2":
             z = z / z.norm(dim=1, keepdim=True).clamp_min(1e-6)
-        conductance = charges.offset / charges.kappa + made.weight + trace
+        conductance = charges.offset / charges.kappa + made.weight + short_term
         reads.append((z.abs()[:, None] * conductance).sum((1, 2)))
-        held = held + (made.held * trace).sum((1, 2))
+        held = held + (made.held * short_term).sum((1, 2))
         relative = noise.relative(t, *made.weight.shape) if noise is not None else None
         of_layer = (made.weight, made.decay, made.gamma, made.bias, config, made.gain, relative)
         state = step_of(x[t], keep[t], state, *of_layer)
@@ -101,7 +101,7 @@ def eager(
         issued = (size > 0) & (size >= limits.delta_f_min)
         size = torch.where(issued, size, 1.0).clamp(max=limits.delta_f_max)
         pulses.append(torch.where(issued, size**charges.exponent, 0.0).sum((1, 2)))
-    return torch.stack(outputs), state.trace, torch.stack(pulses), torch.stack(reads), held
+    return torch.stack(outputs), state.short_term, torch.stack(pulses), torch.stack(reads), held
 
 
 @pytest.mark.parametrize("active", [0.0, 0.04, 0.3, 1.0])

@@ -106,7 +106,7 @@ def test_limited_pulses_equal_the_limited_recursion(
     settled = MSTPNNetwork(p, device, T_STEP)
     bias_j = 0.0
     for x in frames(60):
-        held = recursion.trace * 0.05 * (1 - p.decay) / np.log(1 / p.decay)
+        held = recursion.short_term * 0.05 * (1 - p.decay) / np.log(1 / p.decay)
         conductance = (numbers.g_offset + numbers.kappa * p.weight) * 0.05 + numbers.kappa * held
         bias_j += float((bare_voltage(p.decay) ** 2 * conductance).sum())
         settled.step(x)

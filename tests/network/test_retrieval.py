@@ -207,7 +207,7 @@ def test_short_term_weights_are_those_of_the_recursion() -> None:
     recursion = oracles.Recursion(*parameters)
     for t, k in enumerate(sequence):
         # Lambda goes through its logit and back
-        np.testing.assert_allclose(trace[t], recursion.trace, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(trace[t], recursion.short_term, rtol=0, atol=1e-10)
         recursion.step(checkpoint.tensors["embedding.weight"][int(k)].astype(float))
         np.testing.assert_allclose(h[t], recursion.h, rtol=0, atol=1e-10)
 

@@ -97,19 +97,21 @@ def test_the_published_stpn_layer() -> None:
     x, _, _ = sequence()
     h, last = made(x, made.initial_state(B), torch.ones(T, B, dtype=torch.float64))
     for b in range(B):
-        out, trace = np.zeros(N), np.zeros((N, N_IN + N))
+        out, short_term = np.zeros(N), np.zeros((N, N_IN + N))
         for t in range(T):
-            out, trace = oracles.stpn_step(x[t, b].detach().numpy(), out, trace, *arrays(made))
+            out, short_term = oracles.stpn_step(
+                x[t, b].detach().numpy(), out, short_term, *arrays(made)
+            )
             np.testing.assert_allclose(h[t, b].detach(), out, rtol=0, atol=1e-13)
-        np.testing.assert_allclose(last.trace[b].detach(), trace, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(last.short_term[b].detach(), short_term, rtol=0, atol=1e-13)
 
 
 def test_the_gradient_of_gamma_passes_limits_straight_through() -> None:
     made = layer(limits=WriteLimits(delta_f_min=10.0))
     x, _, _ = sequence()
     h, last = made(x[:1], made.initial_state(B), torch.ones(1, B, dtype=torch.float64))
-    assert not last.trace.any()
-    (grad,) = torch.autograd.grad(last.trace.sum(), made.gamma)
+    assert not last.short_term.any()
+    (grad,) = torch.autograd.grad(last.short_term.sum(), made.gamma)
     z = torch.cat([x[0], torch.zeros(B, N, dtype=torch.float64)], dim=1)
     expected = sum(torch.outer(h[0, b], z[b]) for b in range(B))
     torch.testing.assert_close(grad, expected, rtol=0, atol=1e-14)
@@ -127,7 +129,7 @@ def test_limited_fractions_count_what_the_recursion_does() -> None:
         h = recursion.step(x[t, 0].detach().numpy())
         updates.append(np.abs(recursion.gamma * np.outer(h, z)))
     sizes = np.array(updates)
-    total = recursion.weight + recursion.trace
+    total = recursion.weight + recursion.short_term
     assert counted == pytest.approx(
         {
             "not_issued": (sizes[sizes > 0] < 0.02).mean(),
@@ -159,12 +161,12 @@ def test_fused_kernel_equals_eager(
     x, state, keep = sequence(dtype)
     g = torch.Generator().manual_seed(2)
     grad_h = torch.randn(T, B, N, generator=g, dtype=dtype)
-    grad_trace = torch.randn(B, N, N_IN + N, generator=g, dtype=dtype)
+    grad_short_term = torch.randn(B, N, N_IN + N, generator=g, dtype=dtype)
     inputs = [x, *state, *made.parameters()]
     results = []
     for fused in (False, True):
         h, last = made(x, state, keep, fused=fused)
-        loss = (h * grad_h).sum() + (last.trace * grad_trace).sum()
+        loss = (h * grad_h).sum() + (last.short_term * grad_short_term).sum()
         results.append([h, *last, *torch.autograd.grad(loss, inputs)])
     for eager, from_kernel in zip(*results, strict=True):
         torch.testing.assert_close(from_kernel, eager, rtol=0, atol=atol)
@@ -186,7 +188,7 @@ def test_fused_gradients_against_finite_differences(normalisation: str) -> None:
 
     def run(x: Tensor, h0: Tensor, trace0: Tensor, *_parameters: Tensor) -> tuple[Tensor, Tensor]:
         h, last = made(x, State(h0, trace0), keep, fused=True)
-        return h, last.trace
+        return h, last.short_term
 
     assert torch.autograd.gradcheck(run, (x, *state, *made.parameters()), fast_mode=True)
 
@@ -203,7 +205,7 @@ def test_all_other_gradients_are_those_of_the_limited_recursion(fused: bool) -> 
 
     def run(x: Tensor, h0: Tensor, trace0: Tensor, *_parameters: Tensor) -> tuple[Tensor, Tensor]:
         h, last = made(x, State(h0, trace0), keep, fused=fused)
-        return h, last.trace
+        return h, last.short_term
 
     learned = [p for p in made.parameters() if p.requires_grad]
     assert torch.autograd.gradcheck(run, (x, *state, *learned), fast_mode=True)
@@ -213,7 +215,7 @@ def test_gradients_stay_small_where_no_update_is_issued() -> None:
     """Gamma far below any pulse: the layer is one of W alone, and so are its gradients."""
     made = layer(limits=WriteLimits(delta_f_min=1.0))
     x, state, keep = sequence()
-    still = State(state.h, torch.zeros_like(state.trace))
+    still = State(state.h, torch.zeros_like(state.short_term))
     h, _ = made(x, still, keep, fused=True)
     got = torch.autograd.grad(h.sum(), [x, made.weight, made.bias])
     out, total = state.h, torch.zeros((), dtype=torch.float64)
@@ -229,7 +231,7 @@ def test_gradients_stay_small_where_no_update_is_issued() -> None:
 def inside(state: State, made: STHebbLayer, limits: WriteLimits) -> State:
     """A state whose W + F is within the window, as any that the layer reaches."""
     low, high = limits.total_min - made.weight, limits.total_max - made.weight
-    return State(state.h, state.trace.clamp(low, high).detach().requires_grad_())
+    return State(state.h, state.short_term.clamp(low, high).detach().requires_grad_())
 
 
 @pytest.mark.parametrize("limits", [None, LIMITS])
@@ -252,11 +254,11 @@ def test_joules_and_their_gradients_are_those_of_a_plain_sum(
     rows = torch.zeros(T, B, dtype=torch.float64)
     now = state
     for t in range(T):
-        trace = now.trace * keep[t][:, None, None]
+        short_term = now.short_term * keep[t][:, None, None]
         z = torch.cat([x[t], now.h * keep[t][:, None]], dim=1)
-        conductance = 0.9 + 0.7 * (made.weight + trace)
+        conductance = 0.9 + 0.7 * (made.weight + short_term)
         read = read + 0.8**2 * 1.5 * (z.abs()[:, None] * conductance).sum()
-        bias = bias + 0.6 * (volts**2 * (0.9 + 0.7 * (made.weight + share * trace))).sum()
+        bias = bias + 0.6 * (volts**2 * (0.9 + 0.7 * (made.weight + share * short_term))).sum()
         now = step_of(
             x[t], keep[t], now, made.weight, made.decay, made.gamma, made.bias, made.config,
             None, None,
@@ -269,7 +271,7 @@ def test_joules_and_their_gradients_are_those_of_a_plain_sum(
         pulse = pulse + 1.3 * torch.where(issued, size**0.5, 0.0).sum()
         rows[t] = issued.any(1).sum(1)
     torch.testing.assert_close(h[-1], now.h, rtol=0, atol=1e-12)
-    torch.testing.assert_close(last.trace, now.trace, rtol=0, atol=1e-12)
+    torch.testing.assert_close(last.short_term, now.short_term, rtol=0, atol=1e-12)
     assert torch.equal(spent.rows, rows)
     plain = {"pulse": pulse / (T * B), "bias": bias / (T * B), "read": read / (T * B)}
     inputs = [x, *state, *made.parameters()]
@@ -334,11 +336,11 @@ def test_without_feedback_h_is_not_part_of_z() -> None:
         h, _ = made(x, made.initial_state(B), ones, fused=fused)
         weight, decay, gamma, bias = arrays(made)
         for b in range(B):
-            trace = np.zeros_like(weight)
+            short_term = np.zeros_like(weight)
             for t in range(T):
                 z = x[t, b].detach().numpy()
-                out = np.tanh((weight + trace) @ z + bias)
-                trace = decay * trace + gamma * np.outer(out, z)
+                out = np.tanh((weight + short_term) @ z + bias)
+                short_term = decay * short_term + gamma * np.outer(out, z)
                 np.testing.assert_allclose(h[t, b].detach(), out, rtol=0, atol=1e-13)
 
 

@@ -83,7 +83,7 @@ class SpreadRecursion(oracles.Recursion):
 
     def step(self, x: Array) -> Array:
         z = np.concatenate([x, self.h])
-        self.h = np.tanh((self.weight + self.trace) @ z + self.bias)
+        self.h = np.tanh((self.weight + self.short_term) @ z + self.bias)
         n = len(self.h)
         for i, j in np.ndindex(*self.weight.shape):
             wanted = self.gamma[i, j] * self.h[i] * z[j]
@@ -92,9 +92,9 @@ class SpreadRecursion(oracles.Recursion):
             self.pulse_j += self.d.e_pulse * (size / self.d.df_max) ** self.d.energy_exponent
             noise = reference_noise(KEY, self.number, j * n + i)
             written = np.copysign(size, wanted) * self.gain[i, j] * max(1 + self.std * noise, 0.0)
-            total = self.weight[i, j] + self.decay[i, j] * self.trace[i, j] + written
+            total = self.weight[i, j] + self.decay[i, j] * self.short_term[i, j] + written
             ends = self.limits.total_min, self.limits.total_max
-            self.trace[i, j] = min(max(total, ends[0]), ends[1]) - self.weight[i, j]
+            self.short_term[i, j] = min(max(total, ends[0]), ends[1]) - self.weight[i, j]
         self.number += 1
         return self.h
 
@@ -204,7 +204,7 @@ def test_fused_gradients_equal_eager_on_devices_that_differ(
     results = []
     for fused in (False, True):
         h, last = made(x, made.initial_state(3), keep, fused=fused, noise=at)
-        loss = h.square().sum() + last.trace.sum()
+        loss = h.square().sum() + last.short_term.sum()
         results.append([h, *last, *torch.autograd.grad(loss, [x, *made.parameters()])])
     for eager, from_kernel in zip(*results, strict=True):
         torch.testing.assert_close(from_kernel, eager, rtol=1e-11, atol=1e-12)

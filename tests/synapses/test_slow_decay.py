@@ -151,7 +151,7 @@ def test_brian2_equals_the_recursion(
     assert float(at_worst / joule) == pytest.approx(worst.bias_j, rel=1e-11)
     net.step(np.zeros(N_IN))
     scale = p.decay ** (1 / SLOW.slow_tau_ratio)
-    total = expected.trace * p.decay + expected.slow * scale
+    total = expected.short_term * p.decay + expected.slow * scale
     np.testing.assert_allclose(as_matrix(net.short_term), total, rtol=0, atol=1e-12)
 
 
@@ -167,9 +167,11 @@ def test_twin_equals_the_recursion(
     np.testing.assert_allclose(
         h[:, 0].detach(), [expected.step(f) for f in frames()], rtol=0, atol=1e-12
     )
-    for part, right in zip(state.trace[0].detach(), (expected.trace, expected.slow), strict=True):
+    for part, right in zip(
+        state.short_term[0].detach(), (expected.short_term, expected.slow), strict=True
+    ):
         np.testing.assert_allclose(part, right, rtol=0, atol=1e-12)
-    total = expected.trace + expected.slow
+    total = expected.short_term + expected.slow
     np.testing.assert_allclose(state.short_term[0].detach(), total, rtol=0, atol=1e-12)
 
 

@@ -265,7 +265,7 @@ def test_overlap_is_the_device_under_both_voltages(apart: int, device: Memristor
     fast = float(device.time_constant(0.6 * volt) / second)
     # under pulses tau is that of the largest bias; from spike to the end of its pulse it is w
     error = 1e-4 / (2 * fast) + 2e-4 / tau
-    assert synapses.F_now[0] == pytest.approx(driven.trace[-1, 0], rel=error)
+    assert synapses.F_now[0] == pytest.approx(driven.short_term[-1, 0], rel=error)
     assert synapses.F_now[0] > 0
 
 

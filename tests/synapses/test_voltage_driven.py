@@ -32,7 +32,7 @@ def run(waveform: Waveform, weight: float | Array = 0.0) -> Trace:
 
 def states(trace: Trace) -> Array:
     """F, W and joules, (L, N, 3)."""
-    return np.stack([trace.trace, trace.weight, np.asarray(trace.energy / joule)], axis=-1)
+    return np.stack([trace.short_term, trace.weight, np.asarray(trace.energy / joule)], axis=-1)
 
 
 def state(trace: Trace) -> Array:
@@ -51,7 +51,7 @@ def test_a_pulse_is_the_pulse_law_to_the_order_of_its_decay(
     amplitude: float, width_us: float
 ) -> None:
     width = width_us * usecond
-    got = run(hold(amplitude * volt, width)).trace[0, 0]
+    got = run(hold(amplitude * volt, width)).short_term[0, 0]
     share = got / float(DEVICE.pulse_delta(amplitude * volt, width))
     x = ORACLE.decay_rate(amplitude) * width_us * 1e-6  # w / tau
     assert share == pytest.approx(-math.expm1(-x) / x, rel=1e-9)
@@ -77,7 +77,7 @@ def protocols() -> tuple[Waveform, Array]:
 
 def unsure(trace: Trace, waveform: Waveform, weight: Array) -> Array:
     """Joules that the window at a level's end may put its energy off, since the start."""
-    total = trace.trace + trace.weight
+    total = trace.short_term + trace.weight
     at_edge = np.minimum(abs(total - ORACLE.low), abs(total - ORACLE.high)) < 1e-9
     moved = abs(np.diff(trace.weight, axis=0, prepend=weight[None]))
     seconds, volts = np.asarray(waveform.duration), np.asarray(waveform.voltage)
@@ -177,7 +177,7 @@ def test_brian_itself_writes_the_same() -> None:
 
 @pytest.mark.parametrize("volts", [0.3, 0.0, -0.2, -0.5])
 def test_below_zero_the_decay_is_faster_still(volts: float) -> None:
-    trace = run(levels([(3.5, 1e-4), (volts, 5e-3)])).trace[:, 0]
+    trace = run(levels([(3.5, 1e-4), (volts, 5e-3)])).short_term[:, 0]
     expected = math.exp(-5e-3 * 15 * math.log1p(math.exp((0.3 - volts) / ORACLE.slope)))
     # what the voltage itself writes meanwhile, beside 0.1
     own = abs(ORACLE.growth_rate(volts)) * 5e-3 / 0.1
@@ -192,7 +192,7 @@ def test_bias_and_reads_write_next_to_nothing() -> None:
     nano = np.asarray(trace.conductance) * 1e9 - (4.3 / 0.36 + 7)
     assert 0 < nano[0, 0] < 0.0016  # of 11.9 nS, whose last digit is 0.1
     assert abs(nano[1, 0]) < 0.0001  # faster decay, so less
-    assert trace.trace[1, 0] < 0
+    assert trace.short_term[1, 0] < 0
 
 
 def test_no_voltage_is_a_cliff() -> None:
@@ -233,12 +233,14 @@ def test_a_stuck_device_does_not_move_and_another_deviates() -> None:
     moves = gain > 0
     assert 5 < moves.sum() < 35
     assert (np.ptp(got.weight, axis=0) == 0).tolist() == (~moves).tolist()
-    assert (got.trace[:, ~moves] == 0).all()
-    alike = got.trace[0, moves] / gain[moves]
+    assert (got.short_term[:, ~moves] == 0).all()
+    alike = got.short_term[0, moves] / gain[moves]
     np.testing.assert_allclose(alike, alike[0], rtol=1e-4)  # w/(2 tau) of each
     left = np.exp(-0.05 * 15 * np.log1p(np.exp(shift / ORACLE.slope)))
     # beside 0.05, what 0.3 V writes
-    np.testing.assert_allclose(got.trace[1, moves] / got.trace[0, moves], left[moves], rtol=1e-6)
+    np.testing.assert_allclose(
+        got.short_term[1, moves] / got.short_term[0, moves], left[moves], rtol=1e-6
+    )
 
 
 def test_two_exponentials_part_the_pulse() -> None:
@@ -249,8 +251,8 @@ def test_two_exponentials_part_the_pulse() -> None:
     for k, seconds in ((1, 0.05), (2, 0.55)):
         left = 0.7 * math.exp(-rate * seconds) + 0.3 * math.exp(-rate / 10 * seconds)
         # w/(2 tau) of the pulse, and what 0.3 V writes
-        assert got.trace[k, 0] == pytest.approx(0.1 * left, rel=2e-4)
-    total = ORACLE.g_offset + ORACLE.kappa * (got.trace + got.weight)
+        assert got.short_term[k, 0] == pytest.approx(0.1 * left, rel=2e-4)
+    total = ORACLE.g_offset + ORACLE.kappa * (got.short_term + got.weight)
     np.testing.assert_allclose(np.asarray(got.conductance), total, rtol=1e-12)
 
 
@@ -258,8 +260,8 @@ def test_spread_is_that_asked_for_and_of_the_seed() -> None:
     pulse = hold(np.full(20_000, 3.0) * volt, 100 * usecond)
 
     def shares(std: float, seed: int) -> Array:
-        trace = simulate(pulse, DEVICE, delta_f_std=std, seed=seed).trace[0]
-        return trace / run(hold(3 * volt, 100 * usecond)).trace[0, 0]
+        trace = simulate(pulse, DEVICE, delta_f_std=std, seed=seed).short_term[0]
+        return trace / run(hold(3 * volt, 100 * usecond)).short_term[0, 0]
 
     noisy = shares(0.05, 3)
     # standard errors: 0.05 / sqrt(20,000) of the mean, 0.05 / sqrt(40,000) of the deviation
@@ -271,7 +273,7 @@ def test_spread_is_that_asked_for_and_of_the_seed() -> None:
 
 
 def test_a_wait_of_minutes_is_one_level() -> None:
-    trace = run(levels([(3.5, 1e-4), (0.0, 240.0), (3.5, 1e-4)])).trace[:, 0]
+    trace = run(levels([(3.5, 1e-4), (0.0, 240.0), (3.5, 1e-4)])).short_term[:, 0]
     assert trace[1] < 1e-300
     assert trace[2] == trace[0]
 
