@@ -52,7 +52,7 @@ def run(name: str, words: list[str], patience: float) -> str:
                 return "hangs after Ctrl-C"
     if "Traceback" in errors:
         return f"traceback: {errors.strip().splitlines()[-1]}"
-    if program.returncode not in (0, 1, 2, 130):
+    if program.returncode not in (0, 1, 2, 130, -signal.SIGINT):  # the last where it was ending
         return f"status {program.returncode}: {errors[-200:]}"
     return ""
 

@@ -82,36 +82,43 @@ def one(folder: Path, wait: float) -> dict[str, Any]:
     }
 
 
-def compile_kernels() -> None:
-    """Train in another folder until the first save, so that no later start waits for compilers."""
+def seconds_to_a_save() -> float:
+    """Time that a training takes, in another folder, until it has saved for the first time."""
     with tempfile.TemporaryDirectory() as name:
-        child = start(Path(name))
+        started, child = time.monotonic(), start(Path(name))
         while not steps(Path(name)):
             time.sleep(0.1)
             if os.waitpid(child, os.WNOHANG)[0]:
                 raise SystemExit((Path(name) / "errors.txt").read_text())
+        seconds = time.monotonic() - started
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+    return seconds
 
 
 def main() -> int:
     """Kill, resume, count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--longest", type=float, default=3.0, help="seconds until a kill")
+    parser.add_argument(
+        "--longest",
+        type=float,
+        help="seconds until a kill, twice those from a start to its first save if absent",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rng, rows = random.Random(options.seed), []
-    compile_kernels()
+    seconds_to_a_save()  # compiles
+    longest = options.longest or 2 * seconds_to_a_save()
     with tempfile.TemporaryDirectory() as name:
         for _ in tqdm(range(options.kills), disable=None):
-            rows.append(one(Path(name), rng.uniform(0, options.longest)))
+            rows.append(one(Path(name), rng.uniform(0, longest)))
         left = sorted(p.name for p in Path(name).iterdir())
     failed = [r for r in rows if "error" in r or r["steps_after"] < r["steps_before"]]
     content = {
-        "command": f"python tests/benchmarks/killed_training.py --kills {options.kills} "
-        f"--longest {options.longest:g}",
+        "command": f"python tests/benchmarks/killed_training.py --kills {options.kills}",
+        "longest_s": longest,
         "kills": options.kills,
         "failed": failed,
         "advanced": sum(r.get("steps_after", 0) > r.get("steps_before", 0) for r in rows),
