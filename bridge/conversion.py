@@ -27,17 +27,21 @@ def within_limits(checkpoint: Checkpoint, device: Memristor) -> Checkpoint:
     """The agent within the limits of a device that is not the one it was trained on.
 
     Of the smallest and the largest update and the window of W + F those that the agent was trained
-    within become the device's; an agent of ideal updates keeps them.
+    within become the device's; an agent of ideal updates keeps them. The range of Lambda, which
+    bounds that of the twin, is widened to what is held.
     """
-    limits = checkpoint.config.limits
-    if limits is None:
-        return checkpoint
-    own = device.write_limits(
-        smallest=limits.delta_f_min > 0,
-        largest=np.isfinite(limits.delta_f_max),
-        window=np.isfinite(limits.total_max),
-    )
-    return replace(checkpoint, config=replace(checkpoint.config, limits=own))
+    config = checkpoint.config
+    decay = checkpoint.tensors["layer.decay"]
+    ends = min(config.decay_min, float(decay.min())), max(config.decay_max, float(decay.max()))
+    config = replace(config, decay_min=ends[0], decay_max=ends[1])
+    if config.limits is not None:
+        limits = device.write_limits(
+            smallest=config.limits.delta_f_min > 0,
+            largest=np.isfinite(config.limits.delta_f_max),
+            window=np.isfinite(config.limits.total_max),
+        )
+        config = replace(config, limits=limits)
+    return replace(checkpoint, config=config)
 
 
 def nearest_decay(
