@@ -50,7 +50,7 @@ def nearest_decay(
     """The agent with every Lambda that the device does not reach at the nearest that it does."""
     decay = checkpoint.tensors["layer.decay"]
     low, high = device.decay_range(step_duration)
-    with np.errstate(under="ignore"):  # what float32 has not is 0, which the device's least stands for
+    with np.errstate(under="ignore"):  # what float32 does not have is 0
         reached = decay.clip(np.float32(low), np.float32(high))
     return replace(checkpoint, tensors=checkpoint.tensors | {"layer.decay": reached})
 

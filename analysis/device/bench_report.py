@@ -157,7 +157,7 @@ class BenchReport:
 
     def summary(self) -> str:
         """What was found, in some lines."""
-        found, device = self.numbers(), self.device
+        found = self.numbers()
         low, high = found["dissipated_over_pulse_energy"]
         first, last = found["weight_before_and_after_set"]
         turned = all(area > 0 for area in found["loop_area_volt_siemens"])
@@ -178,10 +178,11 @@ class BenchReport:
         if self.sigmoid is None:
             mean, std = self.decay.mean(), self.decay.std(ddof=1)
             return f"Λ is {mean:.4f} ± {std:.4f} whatever the bias: no sigmoid is to be seen"
-        half, slope = self.sigmoid.half / volt, self.sigmoid.slope / volt
-        given = (float(v) for v in (self.device.decay_half_voltage, self.device.decay_slope_voltage))
-        return "sigmoid of Λ: half at {:.4f} V, slope {:.4f} V; given were {:.4f} and {:.4f} V".format(
-            half, slope, *given
+        half, slope = (float(v / volt) for v in (self.sigmoid.half, self.sigmoid.slope))
+        given = self.device.decay_half_voltage, self.device.decay_slope_voltage
+        return (
+            f"sigmoid of Λ: half at {half:.4f} V, slope {slope:.4f} V; given were "
+            f"{float(given[0]):.4f} and {float(given[1]):.4f} V"
         )
 
     def markdown(self) -> str:

@@ -8,15 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from brian2.units import joule, second, volt
+from brian2.units import second, volt
 
-from mstpn.analysis.pictures.requirements import Panel, draw_requirements
-from mstpn.analysis.requirements import (
+from mstpn.analysis.pictures.requirements import (
     AS_IT_IS,
     WITHOUT,
     Level,
     Need,
+    Panel,
     RequireGame,
+    draw_requirements,
     endurance,
     levels,
     need,
@@ -85,7 +86,7 @@ def of_one_tau(device: Memristor, tau: float) -> Memristor:
 def starts(device: Memristor) -> dict[str, float | None]:
     """Where the device of the file is on each axis; it has no one time constant."""
     limits = device.write_limits()
-    return {name: 0.0 for name in VARIED} | {
+    return dict.fromkeys(VARIED, 0.0) | {
         "tau": None,
         "resolution": limits.delta_f_min / limits.delta_f_max,
     }
@@ -128,7 +129,6 @@ def play(cell: Cell, options: argparse.Namespace) -> RequireGame:
         score=record.score,
         decisions=record.decisions,
         pulses_max=int(count.pulses.max()),
-        energy_j=sum(float(energy / joule) for energy in record.energy.values()),
         inputs=digest(options),
     )
 

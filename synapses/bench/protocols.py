@@ -356,7 +356,9 @@ def _set_pulse(device: Memristor) -> Waveform:
     return hold(device.set_voltage, device.set_width)
 
 
-def _pulse_train(device: Memristor, amplitude: Quantity | None, spacing: Quantity | None) -> Waveform:
+def _pulse_train(
+    device: Memristor, amplitude: Quantity | None, spacing: Quantity | None
+) -> Waveform:
     """Pulses between stretches that are read all along."""
     spacing = 3 * time_scale(device) * second if spacing is None else spacing
     amplitude = np.tile(_amplitudes(device)[:-1], 2) if amplitude is None else amplitude
