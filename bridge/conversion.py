@@ -1,5 +1,6 @@
 """From a trained checkpoint to what a device is set to: conductances and bias voltages."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,51 @@ from mstpn.network.wiring import line_values
 from mstpn.synapses.memristor import DECAY_ROUNDING, Memristor
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["held_parameters", "layer_parameters", "line_voltages"]
+__all__ = [
+    "held_parameters",
+    "layer_parameters",
+    "line_voltages",
+    "nearest_decay",
+    "within_limits",
+]
+
+
+def within_limits(checkpoint: Checkpoint, device: Memristor) -> Checkpoint:
+    """The agent within the limits of a device that is not the one it was trained on.
+
+    Of the smallest and the largest update and the window of W + F those that the agent was trained
+    within become the device's; an agent of ideal updates keeps them. The range of Lambda, which
+    bounds that of the twin, is widened to what is held.
+    """
+    config = checkpoint.config
+    decay = checkpoint.tensors["layer.decay"]
+    ends = min(config.decay_min, float(decay.min())), max(config.decay_max, float(decay.max()))
+    config = replace(config, decay_min=ends[0], decay_max=ends[1])
+    if config.limits is not None:
+        limits = device.write_limits(
+            smallest=config.limits.delta_f_min > 0,
+            largest=np.isfinite(config.limits.delta_f_max),
+            window=np.isfinite(config.limits.total_max),
+        )
+        config = replace(config, limits=limits)
+    return replace(checkpoint, config=config)
+
+
+def nearest_decay(
+    checkpoint: Checkpoint, device: Memristor, step_duration: Quantity = STEP_DURATION
+) -> Checkpoint:
+    """The agent with every Lambda that the device does not reach at the nearest that it does."""
+    decay = checkpoint.tensors["layer.decay"]
+    low, high = device.decay_range(step_duration)
+    with np.errstate(under="ignore"):  # what float32 does not have is 0
+        reached = decay.clip(np.float32(low), np.float32(high))
+    return replace(checkpoint, tensors=checkpoint.tensors | {"layer.decay": reached})
 
 
 def layer_parameters(
     checkpoint: Checkpoint, device: Memristor, step_duration: Quantity = STEP_DURATION
 ) -> LayerParameters:
-    """The m-STPN layer's parameters in float64, checked against the device.
+    """The m-STPN layer's parameters in float64, checked against the device, within its limits.
 
     Parameters
     ----------
@@ -40,8 +79,11 @@ def layer_parameters(
         for name in ("weight", "decay", "gamma", "bias")
     )
     _check("layer.weight", weight, device.weight_min, device.weight_max, 0.0)
-    _check("layer.decay", decay, *device.decay_range(step_duration), DECAY_ROUNDING)
-    config = checkpoint.config
+    _check(
+        *("layer.decay", decay, *device.decay_range(step_duration), DECAY_ROUNDING),
+        "; nearest-decay has it hold the nearest",
+    )
+    config = within_limits(checkpoint, device).config
     try:
         return LayerParameters(
             *(weight, decay, gamma, bias, config.normalisation, config.limits),
@@ -84,11 +126,18 @@ def held_parameters(network: MSTPNNetwork) -> dict[str, Any]:
     }
 
 
-def _check(name: str, value: NDArray[np.float64], low: float, high: float, slack: float) -> None:
+def _check(
+    name: str,
+    value: NDArray[np.float64],
+    low: float,
+    high: float,
+    slack: float,
+    otherwise: str = "",
+) -> None:
     outside = (value < low - slack) | (value > high + slack)
     if outside.any():
         row, column = (int(k) for k in np.argwhere(outside)[0])
         raise CheckpointError(
             f"{name}[{row}, {column}] = {value[row, column]:.6g} is outside the device's range "
-            f"[{low:.6g}, {high:.6g}] ({int(outside.sum())} such synapses)"
+            f"[{low:.6g}, {high:.6g}] ({int(outside.sum())} such synapses){otherwise}"
         )

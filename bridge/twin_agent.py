@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mstpn.bridge.conversion import within_limits
 from mstpn.network.crossbar import devices_of
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint
@@ -25,7 +26,8 @@ class TwinAgent:
     ----------
     checkpoint : Checkpoint
     device : Memristor, optional
-        Needed for devices that are not ideal.
+        Whose limits the updates keep, the checkpoint's own if absent; needed for devices that are
+        not ideal.
     nonidealities : Nonidealities, optional
         Those of `BrianAgent`: the same seed gives the same devices.
 
@@ -41,6 +43,8 @@ class TwinAgent:
         device: Memristor | None = None,
         nonidealities: Nonidealities | None = None,
     ) -> None:
+        if device is not None:
+            checkpoint = within_limits(checkpoint, device)
         self._net = checkpoint.twin(torch.float64)
         self._std, self._is_noisy = 0.0, False
         if nonidealities:

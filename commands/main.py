@@ -27,6 +27,7 @@ COMMANDS = {
     "program": Command("write an agent's W into an array by pulses"),
     "ablation": Command("score without each of the agent's parts"),
     "robustness": Command("score on devices that are not ideal"),
+    "require": Command("what a score needs of the devices"),
     "train": Command("train an agent", "train"),
     "evaluate": Command("greedy games of an agent on the torch twin", "train"),
     "train-table": Command("train agents that differ in some options", "train,analysis"),

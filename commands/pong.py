@@ -58,6 +58,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="hold this voltage on all synapses instead of the agent's own: F decays as under it",
     )
     parser.add_argument(
+        "--nearest-decay",
+        action="store_true",
+        help="where the device does not reach the agent's Lambda, hold the nearest that it does",
+    )
+    parser.add_argument(
         "--ideal-updates",
         action="store_true",
         help="every update as it is wanted, though no pulse of the device could make it",
@@ -132,6 +137,7 @@ def _work(options: argparse.Namespace) -> None:
     print(scores.table(records, setup.checkpoint, setup.device, options.bias))
     if options.json is not None:
         asked = {"checkpoint": options.checkpoint.name, "held_volt": options.hold}
+        asked["nearest_decay"] = options.nearest_decay
         asked["array"] = None if options.array is None else options.array.name
         asked |= {name: getattr(options, name) for name in ("bias", "sticky", "flicker")}
         content = scores.summary(records, setup.checkpoint, setup.device) | asked

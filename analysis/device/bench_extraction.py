@@ -6,6 +6,7 @@ import numpy as np
 from brian2.units import Quantity, second, siemens, volt
 from numpy.typing import NDArray
 from scipy.optimize import curve_fit
+from scipy.stats import linregress
 
 from mstpn.synapses import law
 from mstpn.synapses.bench.protocols import Decay
@@ -86,8 +87,12 @@ class Sigmoid:
         return np.asarray(_decay(np.asarray(voltage / volt), float(self.half), float(self.slope)))
 
 
-def fit_sigmoid(bias_voltage: Quantity, decay: Array) -> Sigmoid:
-    """Least-squares fit of a sigmoid.
+_LARGEST_P = 1e-3
+"""That a slope of Lambda over the bias comes by chance, where there is a sigmoid to fit."""
+
+
+def fit_sigmoid(bias_voltage: Quantity, decay: Array) -> Sigmoid | None:
+    """Least-squares fit of a sigmoid; None if Lambda moves no more with the bias than by chance.
 
     Parameters
     ----------
@@ -103,7 +108,11 @@ def fit_sigmoid(bias_voltage: Quantity, decay: Array) -> Sigmoid:
     if len(bias_voltage) < 3:
         raise ValueError(f"a sigmoid needs three voltages or more, got {len(bias_voltage)}")
     x = np.repeat(np.asarray(bias_voltage / volt), decay.shape[1])
-    start = (float(np.mean(x)), float(np.ptp(x)) / 5)
+    within = decay.clip(1e-12, 1 - 1e-12)
+    line = linregress(x, np.log(within / (1 - within)).ravel())
+    if line.slope <= 0 or line.pvalue > _LARGEST_P:
+        return None
+    start = (-line.intercept / line.slope, 1 / line.slope)
     (half, slope), _ = curve_fit(_decay, x, decay.ravel(), p0=start, xtol=1e-14)
     return Sigmoid(half * volt, slope * volt)
 

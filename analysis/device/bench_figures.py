@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from mstpn.analysis.device.bench_extraction import Sigmoid
 from mstpn.analysis.device.measurements import shown
 from mstpn.analysis.pictures.style import COLOUR, GREY, LIGHT
-from mstpn.synapses.bench.protocols import DECAY_PULSE_WIDTH, Decay, PulseMap, Repeats
+from mstpn.synapses.bench.protocols import DECAY_PULSE_WIDTHS, Decay, PulseMap, Repeats
 from mstpn.synapses.bench.voltage_driven import Trace
 from mstpn.synapses.memristor import Memristor
 
@@ -196,7 +196,7 @@ def _amplitudes(axes: Axes, measured: Trace, start: float = 0.0) -> list[Artist]
     found: list[Artist] = []
     for level in pulses.tolist():
         x = float(measured.time[level, 0] / second) - start
-        text = f"{float(measured.voltage[level, 0] / volt):g} V"
+        text = f"{float(measured.voltage[level, 0] / volt):.3g} V"
         where = (x, float(measured.conductance[level + 1, 0] / nsiemens))
         found.append(
             axes.annotate(text, where, (0, 4), textcoords="offset points", ha="center", va="bottom")
@@ -250,7 +250,7 @@ def draw_repeats(
     drawn: list[Artist] = []
     colours = shades(len(measured.voltage))
     for k in reversed(range(len(colours))):
-        label = f"{float(measured.voltage[k] / volt):g} V"
+        label = f"{float(measured.voltage[k] / volt):.3g} V"
         drawn += _mean_and_spread(axes, time, change[:, k], colours[k], label)
     n = change.shape[2]
     axes.set(xlabel="time since the pulse (s)", ylabel="change of conductance (nS)")
@@ -337,7 +337,7 @@ def draw_protocol(axes: Axes, measured: Decay, device: Memristor) -> list[Artist
     drawn.append(axes.vlines(at, 0, read, color=GREY, linewidth=0.5))
     drawn.append(axes.vlines([-0.02 * shown_until], 0, read, color=GREY, linewidth=0.5))
     drawn.append(axes.vlines([0], 0, pulse, color=COLOUR["pulse"], linewidth=1.5))
-    width = f"{DECAY_PULSE_WIDTH / usecond:g} µs"
+    width = f"{DECAY_PULSE_WIDTHS * device.pulse_width / usecond:g} µs"
     drawn.append(axes.text(0.015 * shown_until, pulse, f"pulse, {pulse:g} V, {width}", va="top"))
     text = f"$V_{{bias}}$ held, reads at {read:g} V"
     drawn.append(axes.text(0.5 * shown_until, read + 0.25, text))
@@ -371,7 +371,7 @@ def draw_decay(axes: Axes, measured: Decay, device: Memristor) -> list[Artist]:
 
 
 def draw_sigmoid(
-    axes: Axes, measured: Decay, decay: Array, fitted: Sigmoid, device: Memristor
+    axes: Axes, measured: Decay, decay: Array, fitted: Sigmoid | None, device: Memristor
 ) -> list[Artist]:
     """Fig. 3e: Lambda from the decays of Fig. 3d, and the sigmoid through them.
 
@@ -381,19 +381,18 @@ def draw_sigmoid(
     measured : Decay
     decay : ndarray, (B, R)
         Lambda, from `decay_over`.
-    fitted : Sigmoid
+    fitted : Sigmoid, optional
     device : Memristor
     """
     x = np.asarray(measured.bias_voltage / volt)
     fine = np.linspace(x[0], x[-1], 100)
-    half, slope = float(fitted.half / volt), float(fitted.slope / volt)
+    through, label = np.full(len(fine), decay.mean()), "mean: no sigmoid is to be seen"
+    if fitted is not None:
+        half, slope = float(fitted.half / volt), float(fitted.slope / volt)
+        through = fitted(fine * volt)
+        label = f"sigmoid, half at {half:.4f} V,\nslope {slope:.4f} V"
     drawn: list[Artist] = [
-        *axes.plot(
-            fine,
-            fitted(fine * volt),
-            color=GREY,
-            label=f"sigmoid, half at {half:.4f} V,\nslope {slope:.4f} V",
-        ),
+        *axes.plot(fine, through, color=GREY, label=label),
         axes.errorbar(
             x,
             decay.mean(axis=1),

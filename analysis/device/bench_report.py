@@ -51,7 +51,7 @@ _CAPTIONS = {
     "standard deviation of five.",
     "3b_update": "3b. Short-term change of conductance over amplitude and width.",
     "3c_energy": "3c. Energy of a pulse over amplitude and width.",
-    "3d_decay": "3d. Decay under a constant bias after a pulse of {pulse}, 500 µs; voltage on a "
+    "3d_decay": "3d. Decay under a constant bias after a pulse of {pulse}, {long} µs; voltage on a "
     "linear, conductance on a logarithmic axis of time, mean and standard deviation of five.",
     "3e_sigmoid": "3e. Λ from the decays of 3d, by fitting, and the sigmoid through it.",
 }
@@ -74,7 +74,7 @@ class BenchReport:
     pulse_map: PulseMap
     decays: Decay
     decay: Array
-    sigmoid: Sigmoid
+    sigmoid: Sigmoid | None
     long_term: LongTerm
     power: Power
 
@@ -146,8 +146,8 @@ class BenchReport:
             "dissipated_over_pulse_energy": [float(np.min(ratio)), float(np.max(ratio))],
             "bias_voltage_v": np.asarray(self.decays.bias_voltage / volt).tolist(),
             "decay": self.decay.mean(axis=1).tolist(),
-            "decay_half_voltage_v": float(self.sigmoid.half / volt),
-            "decay_slope_voltage_v": float(self.sigmoid.slope / volt),
+            "decay_half_voltage_v": self.sigmoid and float(self.sigmoid.half / volt),
+            "decay_slope_voltage_v": self.sigmoid and float(self.sigmoid.slope / volt),
             "assumed": [
                 *(n for n, c in self.device.constants.items() if c.provenance == "assumed"),
                 "delta_f_std",
@@ -157,7 +157,7 @@ class BenchReport:
 
     def summary(self) -> str:
         """What was found, in some lines."""
-        found, device = self.numbers(), self.device
+        found = self.numbers()
         low, high = found["dissipated_over_pulse_energy"]
         first, last = found["weight_before_and_after_set"]
         turned = all(area > 0 for area in found["loop_area_volt_siemens"])
@@ -167,20 +167,30 @@ class BenchReport:
         rows = [
             f"hysteresis: {'' if turned else 'not '}counter-clockwise at every sweep rate",
             f"{found['set_pulses']} SET pulses: W from {first:.3f} to {last:.3f}",
-            "updates: " + ", ".join(f"{f:.4f} ± {std:.4f} at {v:g} V" for v, f, std in updates),
+            "updates: " + ", ".join(f"{f:.4f} ± {std:.4f} at {v:.3g} V" for v, f, std in updates),
             "pulse energies are the device's `pulse_energy_at`, which the energy accounts charge; "
             f"the integral of V I in the simulation is {low:.2f} to {high:.2f} times that",
-            f"sigmoid of Λ: half at {found['decay_half_voltage_v']:.4f} V, slope "
-            f"{found['decay_slope_voltage_v']:.4f} V; given were "
-            f"{float(device.decay_half_voltage):.4f} and {float(device.decay_slope_voltage):.4f} V",
+            self._sigmoid(),
         ]
         return "\n".join(f"- {row}" for row in rows)
+
+    def _sigmoid(self) -> str:
+        if self.sigmoid is None:
+            mean, std = self.decay.mean(), self.decay.std(ddof=1)
+            return f"Λ is {mean:.4f} ± {std:.4f} whatever the bias: no sigmoid is to be seen"
+        half, slope = (float(v / volt) for v in (self.sigmoid.half, self.sigmoid.slope))
+        given = self.device.decay_half_voltage, self.device.decay_slope_voltage
+        return (
+            f"sigmoid of Λ: half at {half:.4f} V, slope {slope:.4f} V; given were "
+            f"{float(given[0]):.4f} and {float(given[1]):.4f} V"
+        )
 
     def markdown(self) -> str:
         """The page; its figures lie beside it as PNG files of their names."""
         device = self.device
         names = {
             "width": f"{float(device.pulse_width / usecond):g}",
+            "long": f"{float(bench.DECAY_PULSE_WIDTHS * device.pulse_width / usecond):g}",
             "read": f"{float(device.read_voltage):g} V",
             "pulse": f"{float(device.pulse_voltage):g} V",
         }

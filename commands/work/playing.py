@@ -17,7 +17,7 @@ from tqdm import tqdm
 from mstpn.analysis.energy.recording import Recorder, parts_folder
 from mstpn.bridge.ablation import ablated, held_at
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.conversion import held_parameters
+from mstpn.bridge.conversion import held_parameters, nearest_decay
 from mstpn.bridge.play import Frame, Game, GameRecord
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.programming import load_array
@@ -60,6 +60,8 @@ class Setup(NamedTuple):
             spread = array.nonidealities(options.nonideal)
         if options.ideal_updates:
             checkpoint = ablated("ideal updates", checkpoint, device, 0)
+        if options.nearest_decay:
+            checkpoint = nearest_decay(checkpoint, device)
         if options.hold is not None:
             checkpoint = held_at(checkpoint, device, options.hold * volt)
         return cls(device, checkpoint, spread)

@@ -12,7 +12,7 @@ from brian2.units import Quantity, second, siemens, volt, watt
 from numpy.typing import NDArray
 
 from mstpn.synapses.bench.specimen import IDEAL, Specimen
-from mstpn.synapses.bench.waveforms import REST, evenly, hold, in_turn, read
+from mstpn.synapses.bench.waveforms import evenly, hold, in_turn, read, rest_of
 from mstpn.synapses.memristor import Memristor
 
 __all__ = ["LongTerm", "Power", "long_term_pulses", "power_under_bias"]
@@ -67,7 +67,7 @@ def long_term_pulses(
     width = np.concatenate(widths)
     low, high = device.weight_min, device.weight_max
     start = np.where(voltage > 0, min(max(0.0, low), high), high - 0.1 * (high - low))
-    pulse, rest = hold(voltage * volt, width * second), hold(0 * volt, REST)
+    pulse, rest = hold(voltage * volt, width * second), hold(0 * volt, rest_of(device))
     block = in_turn([pulse, rest] * every) + read(device)
     trace = specimen.measured(read(device) + block * (n_pulses // every), device, start)
     conductance = trace.read.conductance

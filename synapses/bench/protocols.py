@@ -17,14 +17,22 @@ from brian2.units import (
     mvolt,
     second,
     siemens,
-    usecond,
     volt,
 )
 from numpy.typing import NDArray
 
 from mstpn.synapses.bench.specimen import IDEAL, Specimen
 from mstpn.synapses.bench.voltage_driven import Trace
-from mstpn.synapses.bench.waveforms import REST, Waveform, evenly, hold, in_turn, read, staircase
+from mstpn.synapses.bench.waveforms import (
+    Waveform,
+    evenly,
+    hold,
+    in_turn,
+    read,
+    rest_of,
+    staircase,
+    time_scale,
+)
 from mstpn.synapses.memristor import Memristor
 
 __all__ = [
@@ -42,12 +50,12 @@ __all__ = [
 
 N_REPEATS = 5
 """Of every pulse, in Figs. 3a and 3d."""
-DECAY_PULSE_WIDTH: Quantity = 500 * usecond
-"""Of the pulse of Fig. 3d."""
+DECAY_PULSE_WIDTHS = 5
+"""Width of the pulse of Fig. 3d over `pulse_width`: 500 us of the paper's device."""
 
 SWEEP_RATES: Quantity = np.array([1.0, 10.0, 100.0]) * volt / second
-PULSE_WIDTHS: Quantity = np.arange(50, 501, 50) * usecond
-"""Of the heat maps."""
+PULSE_WIDTHS = np.arange(1, 11) / 2
+"""Of the heat maps, over `pulse_width`: 50 to 500 us of the paper's device."""
 Array = NDArray[np.float64]
 
 
@@ -79,7 +87,7 @@ def set_pulses(
     device: Memristor,
     *,
     n_pulses: int = 100,
-    wait: Quantity = REST,
+    wait: Quantity | None = None,
     weight: float | None = None,
     specimen: Specimen = IDEAL,
 ) -> Trace:
@@ -90,7 +98,8 @@ def set_pulses(
     Trace
         Its reads are those before the first pulse and after each.
     """
-    cycle = _set_pulse(device) + hold(0 * volt, wait) + read(device)
+    rest = rest_of(device) if wait is None else wait
+    cycle = _set_pulse(device) + hold(0 * volt, rest) + read(device)
     return specimen.measured(read(device) + cycle * n_pulses, device, weight)
 
 
@@ -98,7 +107,7 @@ def short_term_pulses(
     device: Memristor,
     *,
     amplitude: Quantity | None = None,
-    spacing: Quantity = 3 * second,
+    spacing: Quantity | None = None,
     weight: float | None = None,
     specimen: Specimen = IDEAL,
 ) -> Trace:
@@ -109,8 +118,9 @@ def short_term_pulses(
     device : Memristor
     amplitude : Quantity, volt, (P,), optional
         2, 2.5 and 3 V twice for the paper's device: all but the largest of `_amplitudes`.
-    spacing : Quantity, second
-        Between pulses; half of it passes before the first.
+    spacing : Quantity, second, optional
+        Between pulses; half of it passes before the first. As `time_scale` has it if absent: 3 s
+        for the paper's device.
     weight : float, optional
         As in `simulate`.
     specimen : Specimen
@@ -123,7 +133,7 @@ def short_term_at_weights(
     *,
     n_set: tuple[int, ...] = (0, 100),
     wait: Quantity = 240 * second,
-    spacing: Quantity = 3 * second,
+    spacing: Quantity | None = None,
     weight: float | None = None,
     specimen: Specimen = IDEAL,
 ) -> list[Trace]:
@@ -136,8 +146,8 @@ def short_term_at_weights(
         SET pulses before each round.
     wait : Quantity, second
         At 0 V before each round.
-    spacing : Quantity, second
-        Of the short-term pulses.
+    spacing : Quantity, second, optional
+        Of the short-term pulses, as for `short_term_pulses`.
     weight : float, optional
         At the start; the device's smallest if absent.
     specimen : Specimen
@@ -148,7 +158,7 @@ def short_term_at_weights(
         The levels of each round's pulses.
     """
     train = _pulse_train(device, None, spacing)
-    apart = hold(0 * volt, 100 * ms)
+    apart = hold(0 * volt, 100 * time_scale(device) * ms)
     parts, ends = [], []
     for n in n_set:
         parts += [*([_set_pulse(device), apart] * n), hold(0 * volt, wait), train]
@@ -185,7 +195,7 @@ def repeated_pulses(
     device: Memristor,
     *,
     n_repeats: int = N_REPEATS,
-    apart: Quantity = 50 * ms,
+    apart: Quantity | None = None,
     n_before: int = 10,
     n_after: int = 60,
     specimen: Specimen = IDEAL,
@@ -196,14 +206,16 @@ def repeated_pulses(
     ----------
     device : Memristor
     n_repeats : int
-    apart : Quantity, second
-        From read to read, at the read voltage throughout.
+    apart : Quantity, second, optional
+        From read to read, at the read voltage throughout. As `time_scale` has it if absent: 50 ms
+        for the paper's device.
     n_before, n_after : int
         Reads.
     specimen : Specimen
     """
     amplitude = _amplitudes(device)
     pulse = hold(np.repeat(amplitude / volt, n_repeats) * volt, device.pulse_width)
+    apart = 50 * time_scale(device) * ms if apart is None else apart
     stretch = hold(device.read_voltage, apart, read=True)
     waveform = in_turn([stretch * n_before, pulse, read(device), stretch * n_after])
     reads = specimen.measured(waveform, device).read
@@ -240,7 +252,7 @@ def pulse_map(
     device: Memristor,
     *,
     n_voltages: int = 4,
-    width: Quantity = PULSE_WIDTHS,
+    width: Quantity | None = None,
     n_repeats: int = N_REPEATS,
     specimen: Specimen = IDEAL,
 ) -> PulseMap:
@@ -251,11 +263,12 @@ def pulse_map(
     voltage, which a real device need not follow at some volts, so its integral is given beside.
     """
     voltage = _amplitudes(device, n_voltages)
+    width = PULSE_WIDTHS * device.pulse_width if width is None else width
     shape = (n_voltages, len(width), n_repeats)
     v, w = (
         np.repeat(x, n_repeats) for x in np.meshgrid(voltage / volt, width / second, indexing="ij")
     )
-    rest = hold(0 * volt, REST)
+    rest = hold(0 * volt, rest_of(device))
     waveform = in_turn([hold(v * volt, w * second), read(device), rest, read(device)])
     trace = specimen.measured(waveform, device)
     after, rested = np.asarray(trace.read.conductance / siemens)
@@ -296,11 +309,11 @@ def decay_under_bias(
     n_voltages: int = 7,
     n_repeats: int = N_REPEATS,
     n_reads: int = 33,
-    first: Quantity = 1 * ms,
-    last: Quantity = 10 * second,
+    first: Quantity | None = None,
+    last: Quantity | None = None,
     specimen: Specimen = IDEAL,
 ) -> Decay:
-    """Fig. 3d: a pulse of `pulse_voltage` and 500 us, then a bias between sparse reads.
+    """Fig. 3d: a pulse of `pulse_voltage` and five widths, then a bias between sparse reads.
 
     Parameters
     ----------
@@ -308,20 +321,30 @@ def decay_under_bias(
     n_voltages : int
         From `bias_voltage_min` to `bias_voltage_max`.
     n_repeats, n_reads : int
-    first, last : Quantity, second
-        Of the reads, which are evenly spaced on a logarithmic axis.
+    first, last : Quantity, second, optional
+        Of the reads, which are evenly spaced on a logarithmic axis as far as a read takes less.
+        As `time_scale` has them if absent: 1 ms and 10 s for the paper's device.
     specimen : Specimen
     """
     bias = evenly(device.bias_voltage_min, device.bias_voltage_max, n_voltages)
     held = np.repeat(bias / volt, n_repeats) * volt
-    time = np.geomspace(float(first / second), float(last / second), n_reads) * second
-    wait = np.diff(time / second, prepend=0) * second - device.read_duration
-    parts = [read(device), hold(device.pulse_voltage, DECAY_PULSE_WIDTH)]
-    for duration in wait:
-        parts += [hold(held, duration), read(device)]
+    scale = time_scale(device)
+    first = 1 * scale * ms if first is None else first
+    last = 10 * scale * second if last is None else last
+    time = _apart(np.geomspace(first / second, last / second, n_reads), device) * second
+    wait = np.diff(time / second, prepend=0) - float(device.read_duration / second)
+    parts = [read(device), hold(device.pulse_voltage, DECAY_PULSE_WIDTHS * device.pulse_width)]
+    for seconds in wait.clip(0):  # rounding may leave less
+        parts += [hold(held, seconds * second), read(device)]
     reads = np.asarray(specimen.measured(in_turn(parts), device).read.conductance / siemens)
     reads = reads.reshape(n_reads + 1, n_voltages, n_repeats) * siemens
     return Decay(bias, time, reads[1:], reads[0])
+
+
+def _apart(time: Array, device: Memristor) -> Array:
+    """Times of reads, moved on where a read would begin before the last has ended."""
+    step = float(device.read_duration / second) * np.arange(1, len(time) + 1)
+    return np.asarray(np.maximum.accumulate(time - step).clip(0) + step)
 
 
 def _amplitudes(device: Memristor, n: int = 4) -> Quantity:
@@ -333,8 +356,11 @@ def _set_pulse(device: Memristor) -> Waveform:
     return hold(device.set_voltage, device.set_width)
 
 
-def _pulse_train(device: Memristor, amplitude: Quantity | None, spacing: Quantity) -> Waveform:
+def _pulse_train(
+    device: Memristor, amplitude: Quantity | None, spacing: Quantity | None
+) -> Waveform:
     """Pulses between stretches that are read all along."""
+    spacing = 3 * time_scale(device) * second if spacing is None else spacing
     amplitude = np.tile(_amplitudes(device)[:-1], 2) if amplitude is None else amplitude
     n_reads = 60
     stretch = hold(device.read_voltage, spacing / n_reads, read=True)

@@ -15,10 +15,27 @@ from numpy.typing import NDArray
 
 from mstpn.synapses.memristor import Memristor
 
-__all__ = ["REST", "Waveform", "evenly", "hold", "in_turn", "read", "staircase"]
+__all__ = ["Waveform", "evenly", "hold", "in_turn", "read", "rest_of", "staircase", "time_scale"]
 
-REST: Quantity = 1 * second
-"""At 0 V, after which F is gone."""
+_REST: Quantity = 1 * second
+_LONGEST: Quantity = 0.8 * second
+"""Time constant of the device that the protocols' times are made for, under its largest bias."""
+_TIME_CONSTANTS = 35  # in `_REST` of that device under its smallest
+
+
+def time_scale(device: Memristor) -> float:
+    """What times of a protocol are multiplied by, 1 for the paper's device; two digits.
+
+    Reads that resolve a decay of 0.8 s see nothing of one of 0.4 ms.
+    """
+    ratio = float(device.time_constant(device.bias_voltage_max) / _LONGEST)
+    return float(f"{ratio:.2g}")
+
+
+def rest_of(device: Memristor) -> Quantity:
+    """A wait at 0 V, or as near to it as the device's bias goes, after which F is gone."""
+    held = np.clip(0.0, *(float(device.bias_voltage_min), float(device.bias_voltage_max)))
+    return max(_REST, _TIME_CONSTANTS * device.time_constant(held * volt))
 
 
 @dataclass(frozen=True)
