@@ -21,6 +21,8 @@ __all__ = ["LineDrop", "line_drop", "resistance_at"]
 _NEAR = 0.02
 """How far a sag that is solved for may lie from a bound, relative, to interpolate from."""
 _MOST = 8
+_FLATTEST, _FARTHEST = 0.1, 5.0
+"""Of the logarithm of the sag against that of the resistance: its slope, and a step along it."""
 
 
 class LineDrop(NamedTuple):
@@ -66,7 +68,7 @@ def line_drop(
 
 def resistance_at(
     bound: float, sag: Callable[[float], float], known: Mapping[float, float]
-) -> Quantity:
+) -> Quantity | None:
     """Resistance of a cell's line at which a sag reaches a bound, to some 0.1 %.
 
     Parameters
@@ -78,23 +80,21 @@ def resistance_at(
     known : mapping of float to float
         Sags that are known already, at least one.
 
-    Raises
-    ------
-    ValueError
-        If no resistance near those known brings the sag to the bound.
+    Returns
+    -------
+    Quantity or None
+        None if it is not reached after some tries.
     """
     found = dict(known)
     for _ in range(_MOST):
         near = sorted(found, key=lambda r: abs(math.log(found[r] / bound)))
-        best = near[0]
-        slope = 1.0
+        best, slope = near[0], 1.0
         if len(near) > 1:
-            run = math.log(near[1] / best)
-            slope = math.log(found[near[1]] / found[best]) / run
-        wanted = best * (bound / found[best]) ** (1 / slope)
-        if abs(found[best] / bound - 1) < _NEAR and len(near) > 1:
-            return wanted * ohm
-        if wanted in found:
+            rise = math.log(found[near[1]] / found[best])
+            slope = max(rise / math.log(near[1] / best), _FLATTEST)
+        away = math.log(bound / found[best]) / slope
+        wanted = best * math.exp(min(max(away, -_FARTHEST), _FARTHEST))
+        if wanted in found or (abs(found[best] / bound - 1) < _NEAR and len(near) > 1):
             return wanted * ohm
         found[wanted] = sag(wanted)
-    raise ValueError(f"sag must reach {bound:g} at some resistance, got {found}")
+    return None

@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from brian2.units import Quantity
-
+from mstpn.synapses.periphery import CONVERTERS
 from mstpn.synapses.support.sourced import Sourced, read_table, sourced
 
 __all__ = ["limits"]
@@ -14,6 +13,7 @@ _FILE = Path(__file__).with_name("limits.toml")
 _SHARES = ("sag", "kept_actions")
 _PUBLISHED = ("endurance_low", "endurance_high")
 """No limits, but what is known elsewhere."""
+_CONVERTERS = {"input_bits": "dac", "output_bits": "adc"}
 
 
 def limits(settings: Iterable[str] = ()) -> Mapping[str, Sourced]:
@@ -31,6 +31,9 @@ def limits(settings: Iterable[str] = ()) -> Mapping[str, Sourced]:
         a share not below 1, or the pitches in the wrong order.
     """
     table = read_table(_FILE)
+    for name, kind in _CONVERTERS.items():
+        entry = read_table(CONVERTERS)[kind]
+        table[name] = entry | {"value": entry["bits"], "unit": "1"}
     found = {name: sourced(name, entry) for name, entry in table.items()}
     known = {name: entry for name, entry in table.items() if name not in _PUBLISHED}
     given: set[str] = set()
@@ -43,12 +46,11 @@ def limits(settings: Iterable[str] = ()) -> Mapping[str, Sourced]:
             raise ValueError(f"limit {name} is given twice")
         given.add(name)
         value = _positive(name, said)
-        found[name] = sourced(name, table[name] | {"value": value, "source": "command line"})
-        found[name] = Sourced(found[name].value, "given", "command line")
+        found[name] = Sourced(sourced(name, table[name] | {"value": value}).value, "given", "")
     if found["pitch_from"].value > found["pitch_to"].value:
         raise ValueError(
-            f"limit pitch_from must not be above pitch_to, got {_text(found['pitch_from'].value)} "
-            f"and {_text(found['pitch_to'].value)}"
+            f"limit pitch_from must not be above pitch_to, got {found['pitch_from'].value} and "
+            f"{found['pitch_to'].value}"
         )
     return found
 
@@ -63,7 +65,3 @@ def _positive(name: str, said: str) -> float:
     if name in _SHARES and value >= 1:
         raise ValueError(f"limit {name} must be below 1, got {said}")
     return value
-
-
-def _text(value: Quantity) -> str:
-    return str(value)

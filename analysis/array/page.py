@@ -60,16 +60,8 @@ def html(found: Sequence[Row], title: str, limits: Mapping[str, Sourced], device
     device : Memristor
     """
     header = Html(f"<header><p>{cell(title)}</p>\n<h1>{cell(verdict(found))}</h1></header>")
-    rows = [
-        [
-            labelled(row.title, row.note) if row.note else cell(row.title),
-            answered(row.answer),
-            _shown(row.number),
-            _shown(row.limit),
-        ]
-        for row in found
-    ]
-    first = table(("", "", "found", "limit"), rows)
+    rows = [[_question(row), _shown(row.number), _shown(row.limit)] for row in found]
+    first = table(("", "found", "limit"), rows)
     details = [fold(row.title, _details(row)) for row in found]
     return page(
         "Could it be built?",
@@ -79,13 +71,13 @@ def html(found: Sequence[Row], title: str, limits: Mapping[str, Sourced], device
     )
 
 
+def _question(row: Row) -> Html:
+    asked = Html(f"{answered(row.answer)} {cell(row.title)}")
+    return labelled(asked, row.note) if row.answer == "unknown" else asked
+
+
 def _shown(n: Number | None) -> Html:
-    return Html("\N{EN DASH}") if n is None else labelled_number(n)
-
-
-def labelled_number(n: Number) -> Html:
-    """A number with its marks, and below what it is."""
-    return labelled(marked(n.text, n.marks), n.name)
+    return Html("\N{EN DASH}") if n is None else labelled(_value(n), n.name)
 
 
 def _details(row: Row) -> Html:

@@ -55,10 +55,10 @@ class Number:
             return prefixed(self.value, self.unit)
         if self.unit == "%":
             return f"{number(100 * self.value)} %"
-        if self.unit == "1" and (self.value == int(self.value) < 1e7 or not self.value):
-            return f"{int(self.value):,}"
-        text = number(self.value) if self.value < 1e7 else f"{self.value:.2e}"
-        return text if self.unit == "1" else f"{text.removesuffix('.00')} {self.unit}"
+        text = number(self.value) if self.value < 1e6 else f"{self.value:.3g}"
+        if self.value == int(self.value) and self.value < 1e6:
+            text = f"{int(self.value):,}"
+        return text if self.unit == "1" else f"{text} {self.unit}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain; the unit of a share is "1"."""
@@ -90,7 +90,7 @@ class Row:
         What must not exceed the limit.
     limit : Number or None
     but : str
-        What the array lacks if it does, for the verdict.
+        What the array lacks if it does, or what is not known, for the verdict.
     beside : sequence of Number
     note : str
     """
@@ -146,8 +146,6 @@ class Facts:
         Where `read` and `bias` reach the limit.
     bits : tuple
         As `mstpn.bridge.converter_bits.Bits`.
-    bits_allowed : dict of str to int
-        Of `inputs` and `outputs`.
     programming : mapping of str to float
         Facts of a programmed array.
     tolerance : float
@@ -165,7 +163,6 @@ class Facts:
     sags: Mapping[str, float | None]
     resistances: Mapping[str, Quantity | None]
     bits: Any
-    bits_allowed: Mapping[str, int]
     programming: Mapping[str, Any]
     tolerance: float
     retention: Quantity | None = None
@@ -208,7 +205,7 @@ def verdict(found: Iterable[Row]) -> str:
     """All answers in one sentence."""
     asked = list(found)
     lacks = [row.but for row in asked if row.answer == "no"]
-    unknown = [row.title.lower() for row in asked if row.answer == "unknown"]
+    unknown = [row.but for row in asked if row.answer == "unknown"]
     said = f"Buildable but for {_listed(lacks)}" if lacks else "Buildable as far as is known"
     return f"{said}{f'; not known: {_listed(unknown)}' if unknown else ''}."
 
@@ -307,8 +304,7 @@ def _unselected(f: Facts) -> Row:
         "Writing leaves other rows alone",
         moved,
         Number("the smallest pulse", float(least), "1", f.of(*law, counted=False)),
-        f"selectors, without which a step's pulses move F of rows that are not written by "
-        f"{moved.text}",
+        f"selectors (half a pulse on rows that are not written moves their F by {moved.text})",
         [Number("share of a pulse at half its voltage", half, "%", f.of(law[0], counted=False))],
         "Without selectors rows that are not written see half of each pulse (scheme V/2).",
     )
@@ -329,10 +325,15 @@ def _sag(f: Facts, name: str, title: str) -> Row:
         title,
         None if found is None else Number("at worst", found, "%", named),
         f.limit("sag", "of it", "%"),
-        f"lines that take {number(100 * (found or 0))} % of a {title.split()[-1]}",
+        f"lines that take {number(100 * found)} % of a {_SAGGING[name]}"
+        if found is not None
+        else f"what becomes of a {_SAGGING[name]}",
         beside,
         "" if found is not None else "No line holds a voltage.",
     )
+
+
+_SAGGING = {"read": "read current", "bias": "held voltage"}
 
 
 def _read_sag(f: Facts) -> Row:
@@ -345,18 +346,20 @@ def _bias_sag(f: Facts) -> Row:
 
 def _converter(f: Facts, side: str, title: str, reach: Sequence[Number]) -> Row:
     needed, kept = getattr(f.bits, side), getattr(f.bits, f"kept_{side}")
-    allowed = f.bits_allowed[side]
+    allowed = f.limit(f"{side[:-1]}_bits", "converters", "bit")
     share = f.limit("kept_actions", "actions that must stay", "%")
     tried = max(kept)
-    shown = sorted({b for b in (allowed, tried - 1, tried) if b in kept})
-    number_of = needed or tried + 1
+    shown = sorted({b for b in (int(allowed.value), tried - 1, tried) if b in kept})
+    fewest = needed or tried + 1
     return Row(
         f"{side[:-1]} bits",
         title,
-        Number("fewest", number_of, "bit", (*_COUNTED, *share.marks)),
-        Number("converters", allowed, "bit", ("assumed",), "synapses/converters.toml"),
-        f"{number_of} bits at the {side}",
+        Number("fewest", fewest, "bit", (*_COUNTED, *share.marks)),
+        allowed,
+        f"{fewest} bits at the {side}",
         [*reach, share, *(Number(f"stay at {b} bits", kept[b], "%") for b in shown)],
+        "Greedy actions of the recorded frames, shown again to the network with converters over "
+        "this range. One that differs need not cost a point: mstpn robustness plays so.",
     )
 
 
@@ -406,7 +409,7 @@ def _refresh(f: Facts) -> Row:
     once = Number("programming", p["time_s"], "s", f.of("set_width", "set_fraction"))
     if f.retention is None:
         return Row(
-            *("retention", "Refresh of W", once, None, ""),
+            *("retention", "Refresh of W", once, None, "how long W is kept"),
             note="No retention is known: it takes W at rest and under its bias over hours to days. "
             "The paper shows 240 s. Give --retention.",
         )
@@ -445,7 +448,8 @@ def _wear(f: Facts) -> Row:
         games = each.value * t.n_games / most
         beside.append(Number("that is, games", games, "1", each.marks))
     note = note if limit else f"No endurance is known: give --endurance. {note}"
-    but = f"{needed.text} pulses on one device in its lifetime"
+    but = f"{needed.text} pulses on one device in {life.text}"
+    but = but if limit else "how many pulses a device bears"
     return Row("endurance", "Wear by pulses", needed, limit, but, beside, note)
 
 

@@ -1,7 +1,7 @@
 """What an array for an agent would have to carry, found out and written down."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,9 @@ from mstpn.network.step_time import StepTime
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
-from mstpn.synapses.periphery import CONVERTERS
 from mstpn.synapses.programming.array import PulseSpread
 from mstpn.synapses.programming.write import Method
 from mstpn.synapses.support.files import atomic_write, write_json
-from mstpn.synapses.support.sourced import read_table
 
 __all__ = ["run"]
 
@@ -63,10 +61,6 @@ def run(options: argparse.Namespace) -> None:
                 bar,
             ),
             bits=bits(checkpoint, device, games, float(held["kept_actions"].value), carried, bar),
-            bits_allowed={
-                name: int(read_table(CONVERTERS)[kind]["bits"])
-                for name, kind in (("inputs", "dac"), ("outputs", "adc"))
-            },
             programming=programmed(options, checkpoint, device, bar),
             tolerance=options.tolerance,
             retention=None if options.retention is None else options.retention * second,
@@ -109,7 +103,7 @@ def recordings(
 
 
 def presynaptic(game: Recording) -> Any:
-    """z of all frames, (T, M)."""
+    """Presynaptic vectors of all frames, (T, M)."""
     return np.ascontiguousarray(game.dense(game.event_z, 0, game.n_frames).T)
 
 
@@ -182,7 +176,10 @@ def programmed(
     spread = PulseSpread.from_file()
     method = Method(tolerance=options.tolerance)
     how = Programming(method, spread, device.weight_min, "rows", options.seed)
-    progress: Callable[[float], Any] = lambda done: bar.set_description(f"programming: {done:.0%}")
+
+    def progress(done: float) -> None:
+        bar.set_description(f"programming: {done:.0%}")
+
     facts: dict[str, Any] = program(
         checkpoint, device, how, Nonidealities(seed=options.seed), progress
     ).about["facts"]
