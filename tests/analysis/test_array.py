@@ -64,15 +64,17 @@ def by_hand(game: Recording, numbers: oracles.Device) -> dict[str, Any]:
     for t in range(T):
         moved, issued = np.zeros((M, N)), 0
         for i, j in np.ndindex(M, N):
-            wanted = game.gamma[i, j] * game.h[t - 1, j] * z[t - 1, i] if t else 0.0
-            size = min(abs(wanted), game.limits.delta_f_max)
+            before = game.h[t - 1, j] * z[t - 1, i] if t else 0.0
+            wanted = float(game.gamma[i, j] * before)
+            size: float = min(abs(wanted), game.limits.delta_f_max)
             size = 0.0 if abs(wanted) < game.limits.delta_f_min else size
             if size > 0:
                 issued += 1
                 count[i, j] += 1
             faded = game.decay[i, j] * f[i, j]
             low, high = game.limits.total_min, game.limits.total_max
-            total = min(max(faded + math.copysign(size, wanted) + game.weight[i, j], low), high)
+            moved_to = faded + math.copysign(size, wanted) + game.weight[i, j]
+            total = float(np.clip(moved_to, low, high))
             f[i, j] = total - game.weight[i, j]
             moved[i, j] = f[i, j] - faded
         g = numbers.g_offset + numbers.kappa * (game.weight + f)
