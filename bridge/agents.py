@@ -17,7 +17,13 @@ from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.support.state import check_state, part
 
-__all__ = ["BrianAgent"]
+__all__ = ["BrianAgent", "actions"]
+
+
+def actions(h: NDArray[np.float64], checkpoint: Checkpoint) -> NDArray[np.int64]:
+    """Greedy actions on outputs h of a layer, (T, N)."""
+    weight, bias = (checkpoint.tensors[f"action_head.{name}"] for name in ("weight", "bias"))
+    return np.argmax(h @ weight.T.astype(np.float64) + bias, axis=1)
 
 
 class BrianAgent:

@@ -161,7 +161,7 @@ class Game:
 
     def _start_counting(self) -> None:
         self._saturation = Saturation(self.agent.network)
-        self._step_time = StepTime(self.agent.network)
+        self._step_time = StepTime.of(self.agent.network)
 
     def frames(self) -> Iterator[Frame]:
         """Play on to the end, one decision after the other."""

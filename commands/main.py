@@ -25,6 +25,7 @@ COMMANDS = {
     "watch": Command("watch a game live, with a hand on the voltage"),
     "report": Command("where the joules of a game go, against GPUs", "analysis"),
     "program": Command("write an agent's W into an array by pulses"),
+    "buildable": Command("could the network be built as an array, in numbers", "analysis"),
     "ablation": Command("score without each of the agent's parts"),
     "robustness": Command("score on devices that are not ideal"),
     "require": Command("what a score needs of the devices"),

@@ -9,6 +9,7 @@ each::
 A row without a pulse to any of its synapses takes no time.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from brian2.units import Quantity, second
 from numpy.typing import NDArray
 
 from mstpn.network.brian import MSTPNNetwork
+from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.brian_target import compiles, extension
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["StepTime"]
 
@@ -29,7 +32,12 @@ class StepTime:
 
     Parameters
     ----------
-    network : MSTPNNetwork
+    gamma : callable
+        Gives Gamma of all synapses, (M, N).
+    limits : WriteLimits or None
+        Of the updates; None if every one is issued.
+    device : Memristor
+    step_duration : Quantity, second
 
     Attributes
     ----------
@@ -37,9 +45,14 @@ class StepTime:
         Steps, sum and largest number of rows, sum and largest time in second.
     """
 
-    def __init__(self, network: MSTPNNetwork) -> None:
-        self._network = network
-        limits, device = network.parameters.limits, network.device
+    def __init__(
+        self,
+        gamma: Callable[[], Array],
+        limits: WriteLimits | None,
+        device: Memristor,
+        step_duration: Quantity,
+    ) -> None:
+        self._gamma, self.step_duration = gamma, step_duration
         above_zero = float(np.nextafter(0.0, 1.0))
         self._smallest = max(limits.delta_f_min if limits is not None else 0.0, above_zero)
         self._pulse_second = float(device.pulse_width / second)
@@ -47,9 +60,19 @@ class StepTime:
         self._rows = extension(_SOURCE.read_text()).written_rows if compiles() else _written_rows
         self.totals = np.zeros(5)
 
+    @classmethod
+    def of(cls, network: MSTPNNetwork) -> "StepTime":
+        """Of a network that is stepped."""
+        return cls(
+            lambda: network.view_of_synapses("Gamma"),
+            network.parameters.limits,
+            network.device,
+            network.clock.dt,
+        )
+
     def observe(self, z: Array, h: Array) -> None:
         """Count the step from z, (M,), to h, (N,): its reads and the pulses it asks for."""
-        rows = self._rows(z, h, self._network.view_of_synapses("Gamma"), self._smallest)
+        rows = self._rows(z, h, self._gamma(), self._smallest)
         time = rows * self._pulse_second + float(np.abs(z).max()) * self._read_second
         steps, row_sum, row_most, time_sum, most = self.totals.tolist()
         row_most, most = max(row_most, rows), max(most, time)
@@ -71,11 +94,6 @@ class StepTime:
             "time_mean": time_sum / step,
             "time_max": most / float(self.step_duration / second),
         }
-
-    @property
-    def step_duration(self) -> Quantity:
-        """Of the network."""
-        return self._network.clock.dt
 
 
 def _written_rows(z: Array, h: Array, gamma: Array, smallest: float) -> int:

@@ -330,3 +330,28 @@ def pong_environment(*, sticky: float = 0.0, noop_max: int = 30, most_frames: in
         max_num_frames_per_episode=most_frames,
     )
     return AtariPreprocessing(game, noop_max=noop_max, frame_skip=4, screen_size=84)
+
+
+def dense_crossbar(
+    cells: Array, rows: Array, columns: Array, segment: float
+) -> tuple[Array, Array]:
+    """Potentials of the nodes of rows and of columns, each (M, N), node by node."""
+    m, n = cells.shape
+    matrix, injected = np.zeros((2 * m * n, 2 * m * n)), np.zeros(2 * m * n)
+
+    def link(a: int, b: int | None, conductance: Any, potential: Any = 0.0) -> None:
+        matrix[a, a] += conductance
+        if b is None:
+            injected[a] += conductance * potential
+            return
+        matrix[b, b] += conductance
+        matrix[a, b] -= conductance
+        matrix[b, a] -= conductance
+
+    for i, j in np.ndindex(m, n):
+        row, column = i * n + j, m * n + i * n + j
+        link(row, column, cells[i, j])
+        link(row, row - 1 if j else None, 1 / segment, rows[i])
+        link(column, column + n if i < m - 1 else None, 1 / segment, columns[j])
+    u = np.linalg.solve(matrix, injected)
+    return u[: m * n].reshape(m, n), u[m * n :].reshape(m, n)

@@ -29,6 +29,7 @@ ROOMS = {
     "analysis.pictures": {"analysis.energy"},
     "analysis.gpu": {"analysis.energy", "analysis.pictures"},
     "analysis.device": {"analysis.pictures"},
+    "analysis.array": {"analysis.energy", "analysis.report"},
     "analysis.report": {"analysis.energy", "analysis.gpu", "analysis.pictures"},
 }
 """What each may import of its own package, beside itself."""

@@ -2,9 +2,24 @@
 
 import html
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from string import Template
 
-__all__ = ["MARKS", "Html", "cell", "fold", "labelled", "legend", "marked", "note", "table"]
+__all__ = [
+    "MARKS",
+    "Html",
+    "answered",
+    "cell",
+    "fold",
+    "labelled",
+    "legend",
+    "marked",
+    "note",
+    "page",
+    "table",
+]
 
+_PAGE = Path(__file__).with_name("page.html")
 MARKS = {
     "paper": ("p", "read in the paper's abstract and captions"),
     "digest": ("d", "a third party's notes on the paper's full text"),
@@ -14,6 +29,7 @@ MARKS = {
     "assumed": ("a", "assumed: plausible, not measured"),
     "measured": ("m", "measured"),
     "cited": ("c", "published elsewhere"),
+    "counted": ("n", "counted in simulated games or solved for this array"),
     "given": ("g", "given on the command line"),
     "unstated": ("?", "the device file does not say"),
 }
@@ -43,6 +59,14 @@ def marked(text: str, provenances: Iterable[str]) -> Html:
 def labelled(text: str, below: str) -> Html:
     """Text with a smaller line below."""
     return Html(f"{cell(text)}<small>{cell(below)}</small>")
+
+
+_SIGNS = {"yes": "\N{CHECK MARK}", "no": "\N{MULTIPLICATION X}", "unknown": "?"}
+
+
+def answered(answer: str) -> Html:
+    """Yes, no or unknown, by word, sign and colour."""
+    return Html(f'<b class="answer {answer}">{_SIGNS[answer]}\N{NO-BREAK SPACE}{answer}</b>')
 
 
 def legend() -> Html:
@@ -76,3 +100,9 @@ def fold(title: str, *parts: str) -> Html:
     """A part of the page that opens on demand."""
     content = "\n".join(cell(part) for part in parts)
     return Html(f"<details><summary>{cell(title)}</summary>\n{content}\n</details>\n")
+
+
+def page(title: str, *parts: str) -> str:
+    """A whole page, which needs nothing beside it."""
+    body = "\n".join(cell(part) for part in parts)
+    return Template(_PAGE.read_text(encoding="utf-8")).substitute(title=cell(title), body=body)

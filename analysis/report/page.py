@@ -3,8 +3,6 @@
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -31,7 +29,7 @@ from mstpn.analysis.gpu.baselines import (
 from mstpn.analysis.gpu.break_even import Curve, curves
 from mstpn.analysis.gpu.ratios import Ratio, break_even_figure, interval, ratio_figure, ratios
 from mstpn.analysis.report import figures, notes, tables
-from mstpn.analysis.report.markup import Html, cell, fold, legend, marked, note
+from mstpn.analysis.report.markup import Html, cell, fold, legend, marked, note, page
 from mstpn.analysis.report.picture import Bar, picture
 from mstpn.analysis.report.tables import bias_terms
 from mstpn.analysis.report.wording import energy, millijoule, number, span
@@ -40,7 +38,6 @@ from mstpn.synapses.support.sourced import Sourced
 
 __all__ = ["Report", "make_report"]
 
-_PAGE = Path(__file__).with_name("page.html")
 _DRAWN = (MAIN, "stream_hbm2_fp16", "resident_l2_fp16")
 """Baselines in the figures that have no room for all."""
 _SHOWN = ("worst case", "trained")
@@ -174,10 +171,7 @@ class Report:
         ranges = varied(self.device)
         constants = tables.constant_tables(self.device, self.registry, ranges)
         body.append(fold("Every constant, its source and its range", *constants))
-        page = Template(_PAGE.read_text(encoding="utf-8"))
-        return page.substitute(
-            title=cell(f"Energy of one game, {self._game()}"), body="\n".join(body)
-        )
+        return page(f"Energy of one game, {self._game()}", *body)
 
     def _game(self) -> str:
         said = self.recording.attributes.items()

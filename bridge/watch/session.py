@@ -237,7 +237,7 @@ class Session:
         self.fastest = int(np.abs(self._own["Gamma"]).argmax())
         self.updates = np.zeros(self._shape)
         self.write_share = 0.0
-        self._step_time: StepTime = StepTime(network)
+        self._step_time: StepTime = StepTime.of(network)
         self._seen.clear()
         self._put_on(replace(self.settings, hold=None, plastic=True))
 

@@ -22,18 +22,18 @@ from mstpn.synapses.support.brian_target import compiled
 from mstpn.synapses.support.files import atomic_write, write_json
 
 
-def play(options: argparse.Namespace, device: Memristor) -> Recording:
+def play(
+    options: argparse.Namespace, device: Memristor, pong: Pong, name: str = "game.nc"
+) -> Recording:
     """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile."""
-    path = options.out / "game.nc"
+    path = options.out / name
     refuse_unfinished(path)
     checkpoint = load_checkpoint(options.checkpoint)
     agent = compiled("auto", lambda: BrianAgent(checkpoint, device, STEP_DURATION))
-    pong = Pong()
     with recorded(path, device, **game_attributes(agent, options)) as recorder:
         frames = Game(pong, agent, options.seed).frames()
         for frame in tqdm(frames, desc="playing", unit="decision", disable=None):
             recorder.record(frame.z, frame.h)
-    pong.close()
     return load_recording(path)
 
 
@@ -50,7 +50,7 @@ def write_report(options: argparse.Namespace, device: Memristor) -> None:
     """Play or load, count, draw, write."""
     registry = baselines(options.measured_gpu)
     step = options.seconds_per_decision
-    recording = load_recording(options.load) if options.load else play(options, device)
+    recording = load_recording(options.load) if options.load else play(options, device, Pong())
     with tqdm(desc="sampling", total=options.samples + 1, disable=None) as bar:
         report = make_report(
             recording,

@@ -10,6 +10,7 @@ from brian2.units import mjoule
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mstpn.bridge.agents import actions
 from mstpn.bridge.conversion import layer_parameters
 from mstpn.network.brian import LayerParameters
 from mstpn.network.frames import STEP_DURATION
@@ -50,12 +51,6 @@ def devices(options: argparse.Namespace, device: Memristor) -> tuple[str, dict[f
     for value in options.values:
         varied.setdefault(value, device.varied(**{options.constant: value * unit}))
     return entry["unit"], varied
-
-
-def actions(h: Array, checkpoint: Checkpoint) -> NDArray[np.int64]:
-    """Greedy actions on h, (T,)."""
-    weight, bias = (checkpoint.tensors[f"action_head.{name}"] for name in ("weight", "bias"))
-    return np.argmax(h @ weight.T.astype(np.float64) + bias, axis=1)
 
 
 def row(value: float, run: Replayed, base: Replayed, checkpoint: Checkpoint) -> dict[str, float]:

@@ -26,6 +26,10 @@ UNIT_SYMBOLS: dict[str, Unit] = {
     for symbol, unit in {
         "V": "volt",
         "S": "siemens",
+        "A": "amp",
+        "ohm": "ohm",
+        "m": "metre",
+        "m2": "metre2",
         "s": "second",
         "W": "watt",
         "J": "joule",

@@ -270,7 +270,7 @@ def test_rows_and_time_of_a_step_by_hand(device: Memristor) -> None:
         np.zeros((2, 5)), np.full((2, 5), 0.5), gamma, np.array([50.0, -50.0]), "none", limits
     )
     net = MSTPNNetwork(p, device, T_STEP)
-    used = StepTime(net)
+    used = StepTime.of(net)
     # |h| = 1: rows 0 to 4 want at most 0.04, 0.03, 0.02, 0.3 and 0.5, times |z|
     rows: list[float] = []
     for x in ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.4, 0.9, 0.0], [0.0, 0.0, 0.9]):
