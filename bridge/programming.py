@@ -257,8 +257,8 @@ def load_array(path: Path, checkpoint: Checkpoint, device: Memristor) -> Program
         array = ProgrammedArray(**tensors, about=about)
         array.nonidealities()
     except _DAMAGE as error:
-        said = f"no {error}" if isinstance(error, KeyError) else one_line(error)
-        raise ArrayError(f"array {path}: {said}") from error
+        reason = f"no {error}" if isinstance(error, KeyError) else one_line(error)
+        raise ArrayError(f"array {path}: {reason}") from error
     return array
 
 
@@ -275,19 +275,19 @@ def _check_owner(about: Mapping[str, Any], checkpoint: Checkpoint, device: Memri
 
 
 def _tensors(file: Any, shape: tuple[int, ...]) -> dict[str, Array]:
-    found = {}
+    tensors = {}
     for name in sorted(set(file.keys()) ^ set(_DTYPES)):
         raise ArrayError(f"{'missing' if name in _DTYPES else 'unknown'} tensor {name!r}")
     for name, dtype in _DTYPES.items():
         header = file.get_slice(name)
         if (tuple(header.get_shape()), header.get_dtype()) != (shape, dtype):
             raise ArrayError(f"{name} must be {dtype} of shape {shape}")
-        found[name] = file.get_tensor(name)
-    return found
+        tensors[name] = file.get_tensor(name)
+    return tensors
 
 
 def _digest(tensors: Mapping[str, Array]) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name in _DTYPES:
-        found.update(np.ascontiguousarray(tensors[name]).tobytes())
-    return found.hexdigest()
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()

@@ -89,22 +89,22 @@ def answer_sequences(
     network = MSTPNNetwork(
         layer_parameters(checkpoint, device, step_duration), device, step_duration
     )
-    found = []
+    answers = []
     for sequence in symbols.T:
-        found.append(_answer(network, net, sequence))
+        answers.append(_answer(network, net, sequence))
         on_answer()
-    h = np.array([one.h for one in found])
+    h = np.array([one.h for one in answers])
     return Retrieval(
-        np.array([one.answer for one in found]),
+        np.array([one.answer for one in answers]),
         logits.argmax(1).numpy(),
         float(np.abs(h - twin_h.transpose(0, 1).numpy()).max()),
         {
-            term: np.array([float(one.energy[term] / joule) for one in found]) * joule
-            for term in found[0].energy
+            term: np.array([float(one.energy[term] / joule) for one in answers]) * joule
+            for term in answers[0].energy
         },
         len(network.synapses),
-        float(np.mean([one.share_too_large for one in found])),
-        float(np.mean([one.share_outside_window for one in found])),
+        float(np.mean([one.share_too_large for one in answers])),
+        float(np.mean([one.share_outside_window for one in answers])),
     )
 
 

@@ -51,8 +51,8 @@ def fingerprints(checkpoint: Checkpoint, device: Memristor) -> dict[str, str]:
     tensors = hashlib.sha256(repr(checkpoint.config).encode())
     for name, value in sorted(checkpoint.tensors.items()):
         tensors.update(name.encode() + value.tobytes())
-    constants = {f.name: float(getattr(device, f.name)) for f in fields(device) if f.metadata}
-    numbers = hashlib.sha256(json.dumps(constants, sort_keys=True).encode())
+    parameters = {f.name: float(getattr(device, f.name)) for f in fields(device) if f.metadata}
+    numbers = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     return {"checkpoint": tensors.hexdigest()[:16], "device": numbers.hexdigest()[:16]}
 
 
@@ -89,10 +89,10 @@ def load_play(path: Path, settings: Mapping[str, Any]) -> Saved:
         if path.stat().st_size > _LARGEST_BYTES:
             raise StateError("larger than any saved game")
         header, arrays = _read(path)
-        found = header["settings"]
+        saved_settings = header["settings"]
         for name, value in settings.items():
-            if found.get(name) != value:
-                raise StateError(f"saved with {name} {found.get(name)!r}, not {value!r}")
+            if saved_settings.get(name) != value:
+                raise StateError(f"saved with {name} {saved_settings.get(name)!r}, not {value!r}")
         return Saved([GameRecord.from_json(game) for game in header["games"]], arrays)
     except OSError as error:
         raise StateError(f"saved game {path}: {error.strerror or error}") from error

@@ -68,8 +68,8 @@ def output_code(periphery: Periphery) -> str:
 def output_constants(periphery: Periphery, n_synapses: int) -> dict[str, Any]:
     """Namespace of `output_code`."""
     names = ("w_noise", "out_step", "out_bound")
-    constants = {name: getattr(periphery, name) for name in names}
-    return constants | {"N_synapses": n_synapses, "cycle_noise": CYCLE_NOISE}
+    of_periphery = {name: getattr(periphery, name) for name in names}
+    return of_periphery | {"N_synapses": n_synapses, "cycle_noise": CYCLE_NOISE}
 
 
 class Reference:

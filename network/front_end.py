@@ -132,8 +132,8 @@ def _convolve(changed: NDArray[np.bool_], layer: _Layer) -> NDArray[np.bool_]:
     at = np.nonzero(rows[:, :-1] | rows[:, 1:])
     windows = sliding_window_view(image, (size, size, image.shape[2]))[::stride, ::stride, 0]
     patches = windows[at].reshape(len(at[0]), 1, len(weight))
-    found = np.maximum((patches @ weight)[:, 0] + bias, 0)
+    activations = np.maximum((patches @ weight)[:, 0] + bias, 0)
     moved = np.zeros(output.shape[:2], bool)
-    moved[at] = (found != output[at]).any(axis=1)
-    output[at] = found
+    moved[at] = (activations != output[at]).any(axis=1)
+    output[at] = activations
     return moved

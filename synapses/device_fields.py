@@ -54,7 +54,7 @@ def parse_fields(content: dict[str, Any], expected: Mapping[str, str]) -> dict[s
     if unknown:
         raise DeviceError(f"unknown field {min(unknown)!r}")
     parsed: dict[str, Any] = {"name": str(content.get("name", "memristor"))}
-    constants = {}
+    sources = {}
     for name, unit in expected.items():
         entry = content.get(name)
         if not isinstance(entry, dict):
@@ -83,6 +83,6 @@ def parse_fields(content: dict[str, Any], expected: Mapping[str, str]) -> dict[s
                 f"field {name!r}: provenance must be one of {', '.join(PROVENANCES)}, "
                 f"got {entry['provenance']!r}"
             )
-        constants[name] = Constant(entry["provenance"], str(entry["source"]))
-    parsed["constants"] = Sources(constants)
+        sources[name] = Constant(entry["provenance"], str(entry["source"]))
+    parsed["constants"] = Sources(sources)
     return parsed

@@ -56,7 +56,7 @@ __all__ = [
 def put(law: str, **names: str) -> str:
     """The text of a law with other names or expressions for some of its names."""
     pattern = rf"\b({'|'.join(names)})\b"
-    return re.sub(pattern, lambda found: names[found[0]], law)
+    return re.sub(pattern, lambda match: names[match[0]], law)
 
 
 CONDUCTANCE = "G_offset + kappa*S"

@@ -236,14 +236,16 @@ class Memristor:
         window : bool
             W + F stays between `conductance_min` and `conductance_max`.
         """
-        found: dict[str, float] = {}
+        limits: dict[str, float] = {}
         if smallest:
-            found["delta_f_min"] = float(self.pulse_delta(self.pulse_voltage_min, self.pulse_width))
+            limits["delta_f_min"] = float(
+                self.pulse_delta(self.pulse_voltage_min, self.pulse_width)
+            )
         if largest:
-            found["delta_f_max"] = self.delta_f_max
+            limits["delta_f_max"] = self.delta_f_max
         if window:
-            found |= {"total_min": self.weight_min, "total_max": self.weight_max}
-        return WriteLimits(**found)
+            limits |= {"total_min": self.weight_min, "total_max": self.weight_max}
+        return WriteLimits(**limits)
 
     def conductance(self, weight: Any) -> Quantity:
         """Conductance at total weight W + F."""
@@ -452,7 +454,7 @@ class Memristor:
         rate = np.log(left) / w
         with np.errstate(divide="ignore"):  # where W is to stay
             laws = map(self.long_term_constants, (True, False))
-            sizes = [_long_term_voltage(rate, *constants) for constants in laws]
+            sizes = [_long_term_voltage(rate, *rate_constants) for rate_constants in laws]
         return np.where(moved, np.where(up, sizes[0], -sizes[1]), 0) * allunits.volt
 
     def long_term_constants(self, up: bool) -> tuple[float, float, float]:

@@ -68,10 +68,10 @@ class _RowGenerator(CythonCodeGenerator):  # type: ignore[misc]
         No loop is vectorised around a call that may fail. Functions of the user's are taken as they
         are, so what they raise is raised; those that say `noexcept` are vectorised too.
         """
-        found = super()._add_user_function(varname, variable, added)
-        if found is None or variable not in _SAFE:
-            return found
-        support, *rest = found
+        declared = super()._add_user_function(varname, variable, added)
+        if declared is None or variable not in _SAFE:
+            return declared
+        support, *rest = declared
         return [_SIGNATURE.sub(r"cdef inline \1 noexcept nogil:", s) for s in support], *rest
 
     def _elements(self, statements: Any) -> set[str]:

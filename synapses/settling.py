@@ -285,7 +285,7 @@ def _at_runtime() -> bool:
 
 def _assigns(code: str, name: str) -> bool:
     for line in re.split(r"[\n;]", code):
-        target, found, rest = line.partition("=")
-        if found and not rest.startswith("=") and get_identifiers(target.rstrip(" +-*/")) == {name}:
+        target, sign, rest = line.partition("=")
+        if sign and not rest.startswith("=") and get_identifiers(target.rstrip(" +-*/")) == {name}:
             return True
     return False

@@ -84,8 +84,8 @@ class Wires:
         injected = np.zeros(2 * self._cells.size)
         injected[self._row[:, 0]] = rows
         injected[self._column[-1]] += columns
-        found: Array = self._solve(self._segment * injected)
-        return found
+        potentials: Array = self._solve(self._segment * injected)
+        return potentials
 
     def across(self, row_voltage: Quantity, column_voltage: Quantity = 0 * volt) -> Quantity:
         """Voltage across every cell, (M, N).

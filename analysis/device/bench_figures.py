@@ -193,15 +193,15 @@ def _over_level(axes: Axes, measured: Trace, device: Memristor, start: float = 0
 def _amplitudes(axes: Axes, measured: Trace, start: float = 0.0) -> list[Artist]:
     """Amplitude of each pulse, above the first read after it."""
     pulses = np.flatnonzero(~measured.is_read)
-    found: list[Artist] = []
+    labels: list[Artist] = []
     for level in pulses.tolist():
         x = float(measured.time[level, 0] / second) - start
         text = f"{float(measured.voltage[level, 0] / volt):.3g} V"
         where = (x, float(measured.conductance[level + 1, 0] / nsiemens))
-        found.append(
+        labels.append(
             axes.annotate(text, where, (0, 4), textcoords="offset points", ha="center", va="bottom")
         )
-    return found
+    return labels
 
 
 def draw_rounds(
@@ -421,7 +421,7 @@ def _assumed(
         if device.provenance(name) == "assumed"
     ]
     lines = textwrap.wrap(f"shape assumed: {shape}", _TITLE_WIDTH)
-    said = ", ".join([*numbers, *also]).replace(" ", "\N{NO-BREAK SPACE}")
-    said = said.replace(",\N{NO-BREAK SPACE}", ", ")
-    lines += textwrap.wrap(f"numbers assumed: {said or 'none'}", _TITLE_WIDTH)
+    assumptions = ", ".join([*numbers, *also]).replace(" ", "\N{NO-BREAK SPACE}")
+    assumptions = assumptions.replace(",\N{NO-BREAK SPACE}", ", ")
+    lines += textwrap.wrap(f"numbers assumed: {assumptions or 'none'}", _TITLE_WIDTH)
     return axes.set_title("\n".join(lines), fontsize=6, loc="left")

@@ -85,7 +85,7 @@ def read_measured(paths: Sequence[Path]) -> dict[str, list[Measurements]]:
     DataError
         If a file cannot be read or its name is of no panel, or a folder holds none that is.
     """
-    found: dict[str, list[Measurements]] = {}
+    by_panel: dict[str, list[Measurements]] = {}
     for path in paths:
         if path.is_dir():
             files = [f for f in sorted(path.glob("*.csv")) if _panel(f) is not None]
@@ -99,8 +99,8 @@ def read_measured(paths: Sequence[Path]) -> dict[str, list[Measurements]]:
             name = _panel(file)
             if name is None:
                 raise DataError(f"{file}: its name must begin with a panel's, {_NAMES}")
-            found.setdefault(name, []).append(read_measurements(file, PANELS[name]))
-    return found
+            by_panel.setdefault(name, []).append(read_measurements(file, PANELS[name]))
+    return by_panel
 
 
 def _panel(path: Path) -> str | None:
@@ -200,7 +200,7 @@ def _over_map(axes: Axes, data: Measurements, quantity: str) -> None:
 
 def _say(axes: Axes, data: Measurements) -> None:
     """Which file it is, each further one above the last."""
-    n = sum(text.get_gid() == _SAID for text in axes.texts)
+    n = sum(text.get_gid() == _SOURCE_GID for text in axes.texts)
     axes.text(
         0.99,
         0.02 + 0.06 * n,
@@ -208,8 +208,8 @@ def _say(axes: Axes, data: Measurements) -> None:
         transform=axes.transAxes,
         ha="right",
         fontsize=7,
-        gid=_SAID,
+        gid=_SOURCE_GID,
     )
 
 
-_SAID = "measured"
+_SOURCE_GID = "measured"

@@ -89,14 +89,14 @@ class BenchReport:
             To lay over panels, by the names of `mstpn.analysis.device.bench_overlay.PANELS`.
         """
         with matplotlib.rc_context(STYLE):
-            found = {}
+            by_name = {}
             for name in _CAPTIONS:
                 figure = Figure(figsize=_SIZES.get(name, _SIZE))
                 self._draw(name, figure)
                 for one in (measured or {}).get(name, ()):
                     overlay(figure, name, one)
-                found[name] = figure
-        return found
+                by_name[name] = figure
+        return by_name
 
     def _draw(self, name: str, figure: Figure) -> None:
         device = self.device
@@ -157,16 +157,16 @@ class BenchReport:
 
     def summary(self) -> str:
         """What was found, in some lines."""
-        found = self.numbers()
-        low, high = found["dissipated_over_pulse_energy"]
-        first, last = found["weight_before_and_after_set"]
-        turned = all(area > 0 for area in found["loop_area_volt_siemens"])
+        numbers = self.numbers()
+        low, high = numbers["dissipated_over_pulse_energy"]
+        first, last = numbers["weight_before_and_after_set"]
+        turned = all(area > 0 for area in numbers["loop_area_volt_siemens"])
         updates = zip(
-            found["pulse_voltage_v"], found["delta_f_mean"], found["delta_f_std"], strict=True
+            numbers["pulse_voltage_v"], numbers["delta_f_mean"], numbers["delta_f_std"], strict=True
         )
         rows = [
             f"hysteresis: {'' if turned else 'not '}counter-clockwise at every sweep rate",
-            f"{found['set_pulses']} SET pulses: W from {first:.3f} to {last:.3f}",
+            f"{numbers['set_pulses']} SET pulses: W from {first:.3f} to {last:.3f}",
             "updates: " + ", ".join(f"{f:.4f} ± {std:.4f} at {v:.3g} V" for v, f, std in updates),
             "pulse energies are the device's `pulse_energy_at`, which the energy accounts charge; "
             f"the integral of V I in the simulation is {low:.2f} to {high:.2f} times that",
@@ -196,8 +196,8 @@ class BenchReport:
         }
         sections = [f"# {device.name} on the bench", _ABOUT, self.summary()]
         for name, caption in _CAPTIONS.items():
-            said = caption.format(**names)
-            sections.append(f"![{said}]({name}.png)\n\n{said}")
+            caption_text = caption.format(**names)
+            sections.append(f"![{caption_text}]({name}.png)\n\n{caption_text}")
         return (
             "\n\n".join([*sections, "## What is assumed", _assumed(device, self.specimen)]) + "\n"
         )
@@ -212,7 +212,7 @@ _ABOUT = (
 
 
 def _assumed(device: Memristor, specimen: Specimen) -> str:
-    constants = [
+    lines = [
         f"- `{name}` = {getattr(device, name)}: {constant.source}"
         for name, constant in device.constants.items()
         if constant.provenance == "assumed"
@@ -224,7 +224,7 @@ def _assumed(device: Memristor, specimen: Specimen) -> str:
             f"- `read_noise` = {noise}: standard deviation of a read",
             "- the pulse law above `pulse_voltage`; the sigmoid of Λ below 0 V; what a voltage "
             "that is held writes",
-            *constants,
+            *lines,
         ]
     )
 

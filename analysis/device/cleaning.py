@@ -168,8 +168,8 @@ def _at_nominal(data: Measurements, name: str) -> Measurements:
         return data
     n = len(np.unique(settings))
     farthest = Quantity(np.abs(settings - values).max(), dim=_dim(data, name))
-    said = f"{data.headers[name]!r} read back within {farthest} of {counted(n, 'setting')}"
-    return data.changed(said, {name: Quantity(settings, dim=_dim(data, name))})
+    clause = f"{data.headers[name]!r} read back within {farthest} of {counted(n, 'setting')}"
+    return data.changed(clause, {name: Quantity(settings, dim=_dim(data, name))})
 
 
 def _in_traces(data: Measurements, along: str) -> Measurements:
@@ -214,8 +214,8 @@ def _from_the_pulse(data: Measurements) -> Measurements:
             time[rows] -= time[rows].min()
             moved += 1
     if moved:
-        said = f"the times of {counted(moved, 'trace')} counted from its first row"
-        data = data.changed(said, {"time": time * allunits.second})
+        clause = f"the times of {counted(moved, 'trace')} counted from its first row"
+        data = data.changed(clause, {"time": time * allunits.second})
     return data.without(before, "before the pulse at time 0")
 
 

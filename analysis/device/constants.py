@@ -62,10 +62,10 @@ def quantity_of(name: str, value: float) -> Any:
 
 def with_constants(device: Memristor, found: Mapping[str, Found]) -> Memristor:
     """The base device with constants replaced."""
-    constants = dict(device.constants) | {name: new.constant for name, new in found.items()}
+    sources = dict(device.constants) | {name: new.constant for name, new in found.items()}
     values = {name: new.value for name, new in found.items()}
     try:
-        return replace(device, **values, constants=MappingProxyType(constants))
+        return replace(device, **values, constants=MappingProxyType(sources))
     except DeviceError as error:
         raise DeviceError(f"no device can have the constants together: {error}") from error
 
@@ -85,11 +85,11 @@ def rescaled(device: Memristor, pulses: Measurements | None, forms: Forms) -> di
     factor = fit.scale * fit.parameters[0] / float(device.pulse_conductance)
     if not factor > 0:
         raise DataError(f"{pulses.at('dG')}: the pulses do not raise the conductance")
-    found = {}
+    scaled = {}
     for name in _OF_SCALE:
         source = f"{device.constants[name].source}; rescaled, times {factor:.4g}, to the pulses"
-        found[name] = Found(getattr(device, name) * factor, None, Constant("assumed", source))
-    return found
+        scaled[name] = Found(getattr(device, name) * factor, None, Constant("assumed", source))
+    return scaled
 
 
 def checked(device: Memristor, pulses: Measurements | None) -> Memristor:
@@ -122,7 +122,7 @@ def checked(device: Memristor, pulses: Measurements | None) -> Memristor:
 
 def scale_doubts(device: Memristor, fits: Iterable[Fit]) -> list[str]:
     """Measurements that lie outside the conductances that were kept from the base."""
-    said = []
+    doubts = []
     low, high = device.conductance_min, device.conductance_max
     window = f"{float(low / high.get_best_unit()):.5g} to {shown(high)}"
     for fit in fits:
@@ -130,14 +130,14 @@ def scale_doubts(device: Memristor, fits: Iterable[Fit]) -> list[str]:
             measured = np.abs(fit.data.si("conductance")) * siemens
             ends = measured.min(), measured.max()
             if np.median(measured) > high or ends[1] < low:
-                said.append(
+                doubts.append(
                     f"{fit.data.path.name}: conductances of {shown(*ends)} lie outside the window "
                     f"of the device file, {window}"
                 )
     n_pulses = (device.weight_max - device.weight_min) / device.delta_f_max
     if n_pulses > _MOST_PULSES:
-        said.append(
+        doubts.append(
             f"{n_pulses:.2g} of the largest pulses cross the window of the device file, "
             f"{window}: it is another device's (--rescale)"
         )
-    return said
+    return doubts

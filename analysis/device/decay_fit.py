@@ -72,8 +72,8 @@ def fit_decay(
 
     def fit(one: Measurements, errors: Array | None) -> Fit:
         traces = [alone[k] for k in np.unique(one.si("trace"))]
-        found = _fit_single(one, traces, axes, errors)
-        return _fit_double(found, axes) if forms.two_exponentials else found
+        single = _fit_single(one, traces, axes, errors)
+        return _fit_double(single, axes) if forms.two_exponentials else single
 
     averaged = partial(_to_sigmoid, axes), partial(_from_sigmoid, axes)
     fitted = of_each_device(data, "conductance", fit, *averaged)
@@ -219,12 +219,12 @@ def _says_traces(_fits: list[Fit]) -> str:
 
 def _traces(step: float, fit: Fit) -> list[Fit]:
     """Every trace by itself, with the weights it has among all."""
-    found = []
+    traces = []
     for one in fit.each:
         for k in range(int(one.variables[2].max()) + 1):
             rows = one.used & (one.variables[2] == k)
-            found.append(_fit_trace(one.data.where(rows), step, one.errors[rows]))
-    return found
+            traces.append(_fit_trace(one.data.where(rows), step, one.errors[rows]))
+    return traces
 
 
 def _fit_trace(trace: Measurements, step: float, errors: Array | None = None) -> Fit:

@@ -136,37 +136,37 @@ def fit_device(
     if decay_duration is not None:
         _check_duration(decay_duration, decay)
     duration = device.decay_duration if decay_duration is None else decay_duration
-    found: dict[str, Found] = {}
+    replaced: dict[str, Found] = {}
     fits: list[Fit] = []
     decays: list[tuple[float, Estimate]] = []
     if rescale:
-        found = rescaled(device, pulses, forms)
-        device = with_constants(device, found)
+        replaced = rescaled(device, pulses, forms)
+        device = with_constants(device, replaced)
     if pulses is not None:
-        found |= _pulse_range(pulses, device)
+        replaced |= _pulse_range(pulses, device)
     if decay is not None:
         fit, decays = fit_decay(decay, float(duration), forms)
         fits.append(_robust(fit, forms))
-        found |= _decay_constants(fits[-1], device, float(duration))
-    found |= _restated(device, found)
+        replaced |= _decay_constants(fits[-1], device, float(duration))
+    replaced |= _restated(device, replaced)
     if power is not None:
         fits.append(_robust(fit_power(power), forms))
-        found |= _power_constants(fits[-1], with_constants(device, found))
+        replaced |= _power_constants(fits[-1], with_constants(device, replaced))
     for quantity in ("dG", "dF", "energy"):
         if pulses is not None and quantity in pulses:
-            reference = _reference(device, found)
+            reference = _reference(device, replaced)
             fits.append(_robust(fit_pulses(pulses, quantity, *reference, forms), forms))
-            found |= _pulse_constants(fits[-1], device, found)
+            replaced |= _pulse_constants(fits[-1], device, replaced)
     for kind, sign in _LONG_TERM.items():
         if long_term is not None and (rows := sign * long_term.si("voltage") > 0).any():
             part = long_term.where(rows)
             pulse = _long_term_reference(kind, part, device)
             fits.append(_robust(fit_long_term(part, pulse), forms))
-            found |= _long_term_constants(kind, fits[-1], pulse, device)
-    device = checked(with_constants(device, found), pulses)
-    found = {name: found[name] for name in device.constants if name in found}
+            replaced |= _long_term_constants(kind, fits[-1], pulse, device)
+    device = checked(with_constants(device, replaced), pulses)
+    replaced = {name: replaced[name] for name in device.constants if name in replaced}
     fits.sort(key=lambda fit: _ORDER.index(fit.names[0]))
-    return DeviceFit(base, device, found, tuple(fits), tuple(decays))
+    return DeviceFit(base, device, replaced, tuple(fits), tuple(decays))
 
 
 _ORDER = ("voltage", "time", "weight S", "conductance", "pulses")
@@ -193,20 +193,20 @@ def _pulse_range(data: Measurements, device: Memristor) -> dict[str, Found]:
             f"{data.at('voltage')}: amplitudes must differ to determine the exponents, "
             f"got {quantity_of('pulse_voltage', amplitude.max())} only"
         )
-    found = {
+    pulse_range = {
         **_set("pulse_voltage_min", amplitude.min(), data, "smallest amplitude measured"),
         **_set("pulse_voltage", amplitude.max(), data, "largest amplitude; reference V0"),
     }
     kept = float(device.pulse_width)
     if not width.min() <= kept <= width.max():
         nearest = width[np.abs(width - kept).argmin()]
-        found |= _set("pulse_width", nearest, data, "a width measured; reference w0")
-    return found
+        pulse_range |= _set("pulse_width", nearest, data, "a width measured; reference w0")
+    return pulse_range
 
 
-def _restated(device: Memristor, found: Mapping[str, Found]) -> dict[str, Found]:
+def _restated(device: Memristor, replaced: Mapping[str, Found]) -> dict[str, Found]:
     """The base device's own laws at references that are no longer the base's."""
-    new = with_constants(device, found)
+    new = with_constants(device, replaced)
     v = float(new.pulse_voltage / device.pulse_voltage)
     w = float(new.pulse_width / device.pulse_width)
     factors = {
@@ -231,18 +231,20 @@ _REFERENCES = {
 }
 
 
-def _reference(device: Memristor, found: Mapping[str, Found]) -> tuple[float, float]:
+def _reference(device: Memristor, replaced: Mapping[str, Found]) -> tuple[float, float]:
     """Voltage and width of the reference pulse."""
-    new = with_constants(device, found)
+    new = with_constants(device, replaced)
     return float(new.pulse_voltage), float(new.pulse_width)
 
 
-def _pulse_constants(fit: Fit, device: Memristor, found: Mapping[str, Found]) -> dict[str, Found]:
+def _pulse_constants(
+    fit: Fit, device: Memristor, replaced: Mapping[str, Found]
+) -> dict[str, Found]:
     size = fit.estimate(lambda p: fit.scale * p[0], positive=True)
     exponent = fit.estimate(operator.itemgetter(1), positive=True)
     what, provenance = "reference pulse", "measured"
     if fit.quantity == "dF":
-        kappa, provenance, origin = _kappa(device, found)
+        kappa, provenance, origin = _kappa(device, replaced)
         size, what = size.times(kappa), f"dF of the reference pulse times kappa ({origin})"
     name = "pulse_energy" if fit.quantity == "energy" else "pulse_conductance"
     return {
@@ -253,10 +255,10 @@ def _pulse_constants(fit: Fit, device: Memristor, found: Mapping[str, Found]) ->
     }
 
 
-def _kappa(device: Memristor, found: Mapping[str, Found]) -> tuple[Estimate, str, str]:
+def _kappa(device: Memristor, replaced: Mapping[str, Found]) -> tuple[Estimate, str, str]:
     """Conductance of a unit of W + F, what a product with it is, and where it is from."""
-    if "weight_conductance" in found and (interval := found["weight_conductance"].interval):
-        value = found["weight_conductance"].value
+    if "weight_conductance" in replaced and (interval := replaced["weight_conductance"].interval):
+        value = replaced["weight_conductance"].value
         return Estimate(*map(float, (value, *interval))), "measured", "measured"
     value = float(device.weight_conductance)
     provenance = device.constants["weight_conductance"].provenance
@@ -317,12 +319,12 @@ def _long_term_reference(
     kind: str, data: Measurements, device: Memristor
 ) -> tuple[float, float, float]:
     """The base's voltage and width if they were measured, or the nearest, and its slope voltage."""
-    found = []
+    pulse = []
     for name in ("voltage", "width"):
         kept, measured = float(getattr(device, f"{kind}_{name}")), np.abs(data.si(name))
         within = measured.min() <= kept <= measured.max()
-        found.append(kept if within else float(measured[np.abs(measured - kept).argmin()]))
-    return found[0], found[1], float(getattr(device, f"{kind}_slope_voltage"))
+        pulse.append(kept if within else float(measured[np.abs(measured - kept).argmin()]))
+    return pulse[0], pulse[1], float(getattr(device, f"{kind}_slope_voltage"))
 
 
 def _long_term_constants(
@@ -331,21 +333,21 @@ def _long_term_constants(
     data = fit.data
     end = fit.estimate(lambda p: fit.scale * p[0])
     share = fit.estimate(operator.itemgetter(1), positive=True).map(lambda x: -math.expm1(-x))
-    found: dict[str, Found] = {}
+    replaced: dict[str, Found] = {}
     for name, value in zip(("voltage", "width"), reference[:2], strict=True):
         if value != float(getattr(device, f"{kind}_{name}")):
-            found |= _set(f"{kind}_{name}", value, data, "one measured; reference of the rate")
+            replaced |= _set(f"{kind}_{name}", value, data, "one measured; reference of the rate")
     pulse = f"{shown(quantity_of(f'{kind}_voltage', reference[0]))}, "
     pulse += shown(quantity_of(f"{kind}_width", reference[1]))
     window, sign = ("conductance_max", "") if kind == "set" else ("conductance_min", "minus ")
-    found |= _estimated(window, end, fit, f"what {kind.upper()} pulses near", positive=False)
+    replaced |= _estimated(window, end, fit, f"what {kind.upper()} pulses near", positive=False)
     what = f"share of the way by a pulse of {sign}{pulse}"
-    found |= _estimated(f"{kind}_fraction", share, fit, what)
+    replaced |= _estimated(f"{kind}_fraction", share, fit, what)
     if len(np.unique(data.si("voltage"))) > 1:
         slope = fit.estimate(operator.itemgetter(2), positive=True)
         what = "slope of the rate in the amplitude"
-        found |= _estimated(f"{kind}_slope_voltage", slope, fit, what, provenance=_form(fit))
-    return found
+        replaced |= _estimated(f"{kind}_slope_voltage", slope, fit, what, provenance=_form(fit))
+    return replaced
 
 
 def _form(fit: Fit) -> str:

@@ -69,8 +69,8 @@ def fit_figure(fit: DeviceFit) -> Figure:
     n_rows = -(-n // n_columns)
     figure = Figure(figsize=(3.9 * n_columns, 4.2 * n_rows))
     cells = iter(np.ravel(figure.subfigures(n_rows, n_columns, squeeze=False)))
-    for one, said in zip(fit.fits, fit.verdicts, strict=True):
-        _draw_fit(next(cells), one, said)
+    for one, verdict in zip(fit.fits, fit.verdicts, strict=True):
+        _draw_fit(next(cells), one, verdict)
         if one.is_decay:
             _draw_sigmoid(next(cells), fit)
     return figure
@@ -82,7 +82,7 @@ def _pair(cell: SubFigure) -> tuple[Axes, Axes]:
     return upper, lower
 
 
-def _draw_fit(cell: SubFigure, fit: Fit, said: Verdict) -> None:
+def _draw_fit(cell: SubFigure, fit: Fit, verdict: Verdict) -> None:
     upper, lower = _pair(cell)
     x, y = fit.variables[0], fit.measured
     across = _Scale(fit, fit.names[0], x)
@@ -108,7 +108,7 @@ def _draw_fit(cell: SubFigure, fit: Fit, said: Verdict) -> None:
     upper.set(ylabel=up.label)
     lower.set(xlabel=across.label, ylabel=f"residual ({up.symbol})" if up.symbol else "residual")
     _mark_left_out(fit, upper, across(x), up(y))
-    _entitle(upper, fit, said)
+    _entitle(upper, fit, verdict)
     upper.legend(
         title=LABELS[fit.names[1]],
         fontsize=8,
@@ -124,13 +124,13 @@ def _mark_left_out(fit: Fit, axes: Axes, x: Array, y: Array) -> None:
         axes.plot(x[out], y[out], "x", color=COLOUR["pulse"], ms=_MARKER, label="left out")
 
 
-def _entitle(axes: Axes, fit: Fit, said: Verdict) -> None:
+def _entitle(axes: Axes, fit: Fit, verdict: Verdict) -> None:
     """File and quality, and below whether to trust it."""
-    words = textwrap.wrap(str(said), _TITLE_WIDTH, break_on_hyphens=False)
+    words = textwrap.wrap(str(verdict), _TITLE_WIDTH, break_on_hyphens=False)
     if len(words) > _TITLE_LINES:
         words = [*words[: _TITLE_LINES - 1], f"{words[_TITLE_LINES - 1]} ..."]
     title = "\n".join([f"{fit.data.path.name}: {quality(fit)}", *words])
-    colour = "black" if said.trusted else COLOUR["pulse"]
+    colour = "black" if verdict.trusted else COLOUR["pulse"]
     axes.set_title(title, loc="left", fontsize=8, color=colour)
 
 

@@ -34,10 +34,10 @@ def device_toml(fit: DeviceFit, name: str) -> str:
         if field == "name":
             continue
         if field in fit.found:
-            found = fit.found[field]
-            value = float(found.value / units(UNITS[field])[entry["unit"]])
-            entry |= {"value": value, **vars(found.constant)}
-            if fit.doubts and found.interval is not None:
+            replacement = fit.found[field]
+            value = float(replacement.value / units(UNITS[field])[entry["unit"]])
+            entry |= {"value": value, **vars(replacement.constant)}
+            if fit.doubts and replacement.interval is not None:
                 entry["source"] += "; doubtful, see the head of the file"
         tables.append(
             f"[{field}]\nvalue = {entry['value']!r}\n"
@@ -79,26 +79,26 @@ def _understood(fit: DeviceFit) -> list[str]:
     ]
 
 
-def _judged(fit: Fit, said: Verdict) -> str:
+def _judged(fit: Fit, judgement: Verdict) -> str:
     line = (
         f"{fit.data.path}: {fit.data.headers[fit.quantity]!r} of {fit.used.sum()} rows "
-        f"by {fit.n_parameters} parameters, {quality(fit)}: {said}"
+        f"by {fit.n_parameters} parameters, {quality(fit)}: {judgement}"
     )
-    return "\n".join([line, *(f"    note: {note}" for note in said.notes)])
+    return "\n".join([line, *(f"    note: {note}" for note in judgement.notes)])
 
 
 def quality(fit: Fit) -> str:
     """How well a fit describes its rows."""
     chi = fit.reduced_chi_squared
-    said = f"R\N{SUPERSCRIPT TWO} = {fit.r_squared:.5g}"
+    goodness = f"R\N{SUPERSCRIPT TWO} = {fit.r_squared:.5g}"
     if chi is not None:
-        said += f", \N{GREEK SMALL LETTER CHI}\N{SUPERSCRIPT TWO}/dof = {chi:.3g}"
-    return said
+        goodness += f", \N{GREEK SMALL LETTER CHI}\N{SUPERSCRIPT TWO}/dof = {chi:.3g}"
+    return goodness
 
 
 def numbers(fit: DeviceFit) -> dict[str, Any]:
     """For a program: constants and intervals in SI units, quality of every fit."""
-    constants = {
+    entries = {
         name: {
             "value": float(getattr(fit.device, name)),
             "unit": UNITS[name],
@@ -118,11 +118,11 @@ def numbers(fit: DeviceFit) -> dict[str, Any]:
             "r_squared": f.r_squared,
             "reduced_chi_squared": f.reduced_chi_squared,
             "devices": len(f.each),
-            "trusted": said.trusted,
-            "doubts": list(said.doubts),
-            "notes": list(said.notes),
+            "trusted": judgement.trusted,
+            "doubts": list(judgement.doubts),
+            "notes": list(judgement.notes),
         }
-        for f, said in zip(fit.fits, fit.verdicts, strict=True)
+        for f, judgement in zip(fit.fits, fit.verdicts, strict=True)
     ]
     return {
         "base": str(fit.base),
@@ -131,10 +131,14 @@ def numbers(fit: DeviceFit) -> dict[str, Any]:
         "trusted": not fit.doubts,
         "doubts": list(fit.doubts),
         "understood": {str(f.data.path): list(f.data.understood) for f in fit.fits},
-        "constants": constants,
+        "constants": entries,
         "fits": fits,
     }
 
 
-def _interval(found: Found | None) -> list[float] | None:
-    return None if found is None or found.interval is None else [float(e) for e in found.interval]
+def _interval(replacement: Found | None) -> list[float] | None:
+    return (
+        None
+        if replacement is None or replacement.interval is None
+        else [float(e) for e in replacement.interval]
+    )

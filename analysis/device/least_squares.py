@@ -130,11 +130,11 @@ class Fit:
         """The fitted law, in SI units."""
         if not self.devices:
             return self.scale * self.model(variables, *self.parameters)
-        found = np.empty(variables.shape[1])
+        predictions = np.empty(variables.shape[1])
         for k, fit in enumerate(self.devices):
             rows = variables[-1] == k
-            found[rows] = fit.predicted(variables[:-1, rows])
-        return found
+            predictions[rows] = fit.predicted(variables[:-1, rows])
+        return predictions
 
     @property
     def residuals(self) -> Array:

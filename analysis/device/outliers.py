@@ -31,24 +31,24 @@ def outliers(fit: Fit) -> Mask:
     """
     if fit.devices:
         return np.concatenate([outliers(one) for one in fit.devices])
-    found = np.zeros(len(fit.used), bool)
+    outlying = np.zeros(len(fit.used), bool)
     if fit.dof < _FEWEST_DOF or fit.is_exact:
-        return found
+        return outlying
     tried = _far_off(fit)
     if not tried.any() or tried.sum() > max(1, _MOST * len(tried)):
-        return found
+        return outlying
     try:
         rest = fit.without(tried)
     except DataError:
-        return found
+        return outlying
     if rest.dof < _FEWEST_DOF:
-        return found
+        return outlying
     scaled = rest.residuals / rest.errors
     spread = math.sqrt(np.sum(scaled[rest.used] ** 2) / rest.dof)
-    limit = float(student.isf(ALPHA / (2 * len(found)), rest.dof))
+    limit = float(student.isf(ALPHA / (2 * len(outlying)), rest.dof))
     variance = np.array([_variance(rest, k) for k in np.flatnonzero(tried)])
-    found[tried] = np.abs(scaled[tried]) > limit * np.sqrt(spread**2 + variance)
-    return found
+    outlying[tried] = np.abs(scaled[tried]) > limit * np.sqrt(spread**2 + variance)
+    return outlying
 
 
 def _far_off(fit: Fit) -> Mask:

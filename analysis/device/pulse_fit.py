@@ -88,15 +88,15 @@ def _wider(variables: Array, pulse: Pulse, forms: Forms) -> dict[str, Wider]:
         ]
 
     voltage, width = variables
-    found = {}
+    by_option = {}
     if not forms.width_exponent and len(np.unique(width)) > 1:
         wider = replace(forms, width_exponent=True)
-        found["--width-exponent"] = Wider(partial(fits, wider), _width)
+        by_option["--width-exponent"] = Wider(partial(fits, wider), _width)
     amplitudes = np.unique(voltage[voltage > 0]), np.unique(voltage[voltage < 0])
     if not forms.per_polarity and min(map(len, amplitudes)) > 1:
         wider = replace(forms, per_polarity=True)
-        found["--per-polarity"] = Wider(partial(fits, wider), _polarities)
-    return found
+        by_option["--per-polarity"] = Wider(partial(fits, wider), _polarities)
+    return by_option
 
 
 def _width(fits: list[Fit]) -> str:
@@ -112,12 +112,12 @@ def _polarities(fits: list[Fit]) -> str:
 
 def _note(forms: Forms, fit: Fit) -> str:
     """What the device file lacks of a wider law."""
-    said = []
+    notes = []
     if forms.width_exponent:
-        said.append(f"{_width(list(fit.each))}: the file, which says 1, is right at pulse_width")
+        notes.append(f"{_width(list(fit.each))}: the file, which says 1, is right at pulse_width")
     if forms.per_polarity:
-        said.append(f"{_polarities(list(fit.each))}: the file has the positive ones'")
-    return "; ".join(said)
+        notes.append(f"{_polarities(list(fit.each))}: the file has the positive ones'")
+    return "; ".join(notes)
 
 
 def _mean(fits: list[Fit], k: int) -> float:

@@ -40,7 +40,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Found:
+class _FileColumn:
     """A column of the file: what it holds, how its unit is written, its place."""
 
     column: Column
@@ -86,61 +86,63 @@ def read_measurements(
 
     text = read_text_table(path, lambda cell: read(cell).column or None)
     at = f"{path}, line {text.header_line}"
-    found = _used(_columns(text, table, read, at), text, table, at)
+    used = _used(_columns(text, table, read, at), text, table, at)
     if not text.rows:
         raise DataError(f"{path}: no rows below the header")
-    text, found = _with_units_row(text, found)
-    for one in found.values():
+    text, used = _with_units_row(text, used)
+    for one in used.values():
         if one.unit is None:
             raise DataError(f"{at}, {_unit_wanted(one, text.header[one.place])}")
-    return cleaned(_measured(path, text, list(found.values()), decimal), table)
+    return cleaned(_measured(path, text, list(used.values()), decimal), table)
 
 
-def _unit_wanted(one: _Found, cell: str) -> str:
+def _unit_wanted(one: _FileColumn, cell: str) -> str:
     allowed = units(one.column.unit)
-    said = f"column {cell!r}: unit must be one of {', '.join(allowed)}, got "
+    refusal = f"column {cell!r}: unit must be one of {', '.join(allowed)}, got "
     if one.symbol:
-        return said + one.symbol
+        return refusal + one.symbol
     symbol = getattr(allunits, one.column.unit).dispname
-    return f"{said}none (--column '{cell}={one.column.name} ({symbol})' says it)"
+    return f"{refusal}none (--column '{cell}={one.column.name} ({symbol})' says it)"
 
 
 def _columns(
     text: TextTable, table: Table, read: Callable[[str], Heading], at: str
-) -> dict[str, _Found]:
+) -> dict[str, _FileColumn]:
     """Columns by name; one that is called by its own name goes before an alias."""
-    found: dict[str, _Found] = {}
+    columns: dict[str, _FileColumn] = {}
     own: set[str] = set()
     for k, cell in enumerate(text.header):
         name, symbol, is_own = read(cell)
         if not name:
             continue
-        if name in found and is_own == (name in own):
-            other = text.header[found[name].place]
+        if name in columns and is_own == (name in own):
+            other = text.header[columns[name].place]
             raise DataError(f"{at}, column {cell!r}: there is {other!r} already")
-        if name not in found or is_own:
-            found[name] = _Found(table.known[name], symbol, k)
+        if name not in columns or is_own:
+            columns[name] = _FileColumn(table.known[name], symbol, k)
         own |= {name} if is_own else set()
-    return found
+    return columns
 
 
-def _used(found: Mapping[str, _Found], text: TextTable, table: Table, at: str) -> dict[str, _Found]:
+def _used(
+    columns: Mapping[str, _FileColumn], text: TextTable, table: Table, at: str
+) -> dict[str, _FileColumn]:
     """The columns that something is made of."""
-    both = [text.header[found[name].place] for name in table.either if name in found]
+    both = [text.header[columns[name].place] for name in table.either if name in columns]
     if len(both) > 1:
         raise DataError(f"{at}: either {both[0]!r} or {both[1]!r}, not both")
-    rules = table.applied(found.keys())
-    there = found.keys() | {rule.name for rule in rules}
+    rules = table.applied(columns.keys())
+    there = columns.keys() | {rule.name for rule in rules}
     for group in table.needed:
         if not there & set(group):
-            raise DataError(f"{at}: no column {_examples(group, table)}{_unknown(text, found)}")
-    for name in found:
+            raise DataError(f"{at}: no column {_examples(group, table)}{_unknown(text, columns)}")
+    for name in columns:
         if name.removesuffix(" error") not in there:
-            raise DataError(f"{at}: {text.header[found[name].place]!r} is the error of no column")
+            raise DataError(f"{at}: {text.header[columns[name].place]!r} is the error of no column")
     wanted = {name for group in table.needed for name in group}
     wanted |= {name for rule in rules for name in rule.of}
     wanted |= {c.name for c in table.columns if c.unit == "label"}
-    return {n: one for n, one in found.items() if n.removesuffix(" error") in wanted}
+    return {n: one for n, one in columns.items() if n.removesuffix(" error") in wanted}
 
 
 def _examples(group: tuple[str, ...], table: Table) -> str:
@@ -152,36 +154,36 @@ def _examples(group: tuple[str, ...], table: Table) -> str:
     return " or ".join(shown)
 
 
-def _unknown(text: TextTable, found: Mapping[str, _Found]) -> str:
-    places = {one.place for one in found.values()}
+def _unknown(text: TextTable, columns: Mapping[str, _FileColumn]) -> str:
+    places = {one.place for one in columns.values()}
     unknown = [repr(c) for k, c in enumerate(text.header) if c and k not in places]
     if not unknown:
         return ""
-    if not found and not any(re.search("[a-z]{2}", cell, re.IGNORECASE) for cell in text.header):
+    if not columns and not any(re.search("[a-z]{2}", cell, re.IGNORECASE) for cell in text.header):
         return "; a line above the numbers must name the columns"
     return f"; unknown: {', '.join(unknown[:8])} (--column 'ITS NAME=name (unit)' says what one is)"
 
 
 def _with_units_row(
-    text: TextTable, found: dict[str, _Found]
-) -> tuple[TextTable, dict[str, _Found]]:
+    text: TextTable, used: dict[str, _FileColumn]
+) -> tuple[TextTable, dict[str, _FileColumn]]:
     """Units from the row below the header, if that is what it holds."""
     _, _, cells = text.rows[0]
     bare = [cell.strip(" ()[]{}") for cell in cells]
-    numeric = [one for one in found.values() if one.column.unit != "label"]
+    numeric = [one for one in used.values() if one.column.unit != "label"]
     if not all(unit_named(bare[one.place], one.column.unit) is not None for one in numeric):
-        return text, found
+        return text, used
     if not any(bare[one.place] and one.column.unit != "1" for one in numeric):
-        return text, found
-    placed = {n: replace(one, symbol=one.symbol or bare[one.place]) for n, one in found.items()}
+        return text, used
+    placed = {n: replace(one, symbol=one.symbol or bare[one.place]) for n, one in used.items()}
     return replace(text, rows=text.rows[1:]), placed
 
 
 def _measured(
-    path: Path, text: TextTable, found: list[_Found], decimal: str | None
+    path: Path, text: TextTable, used: list[_FileColumn], decimal: str | None
 ) -> Measurements:
     """The rows in SI units, NaN where there is no reading, and what the file was taken for."""
-    numeric = [one for one in found if one.column.unit != "label"]
+    numeric = [one for one in used if one.column.unit != "label"]
     mark = decimal or decimal_mark(cells[one.place] for _, _, cells in text.rows for one in numeric)
     if mark is None:
         raise DataError(
@@ -191,7 +193,7 @@ def _measured(
     columns: dict[str, Any] = {}
     labels: dict[str, tuple[str, ...]] = {}
     lines = np.array([line for line, _, _ in text.rows], dtype=int)
-    for one in found:
+    for one in used:
         cells = [cells[one.place] for _, _, cells in text.rows]
         if one.column.unit == "label":
             labels[one.column.name], numbers = _numbered(cells)
@@ -203,11 +205,11 @@ def _measured(
     return Measurements(
         path,
         columns,
-        {one.column.name: text.header[one.place] for one in found},
+        {one.column.name: text.header[one.place] for one in used},
         lines,
         labels,
         np.array([block for _, block, _ in text.rows], dtype=int),
-        tuple(_said(text, found, mark)),
+        tuple(_clauses(text, used, mark)),
         text.preamble,
         text.header,
     )
@@ -233,16 +235,16 @@ def _numbered(cells: list[str]) -> tuple[tuple[str, ...], Array]:
     return tuple(different), np.array([different[cell] for cell in cells], dtype=float)
 
 
-def _cited(cell: str, one: _Found) -> str:
+def _cited(cell: str, one: _FileColumn) -> str:
     return repr(cell) if one.symbol in cell else f"{cell!r} in {one.symbol}"
 
 
-def _said(text: TextTable, found: list[_Found], mark: str) -> list[str]:
-    said = [
+def _clauses(text: TextTable, used: list[_FileColumn], mark: str) -> list[str]:
+    clauses = [
         f"header in line {text.header_line}, cells apart by {text.separator}"
         + (", decimal commas" if mark == "," else "")
     ]
-    said.append(
+    clauses.append(
         "; ".join(
             f"{one.column.name} from {text.header[one.place]!r}"
             + (
@@ -250,13 +252,13 @@ def _said(text: TextTable, found: list[_Found], mark: str) -> list[str]:
                 if one.symbol and one.symbol not in text.header[one.place]
                 else ""
             )
-            for one in found
+            for one in used
         )
     )
-    places = {one.place for one in found}
+    places = {one.place for one in used}
     unused = [repr(cell) for k, cell in enumerate(text.header) if cell and k not in places]
     if text.torn is not None:
-        said.append(f"1 row left out, torn at the end of the file (line {text.torn})")
+        clauses.append(f"1 row left out, torn at the end of the file (line {text.torn})")
     if unused:
-        said.append(f"not used: {', '.join(unused)}")
-    return said
+        clauses.append(f"not used: {', '.join(unused)}")
+    return clauses

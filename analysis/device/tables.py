@@ -103,8 +103,8 @@ class Table:
         """The rules that give what is needed and not there."""
         having, applied = set(there), []
         for rule in self.rules:
-            said = {rule.name, *(self.either if rule.name in self.either else ())}
-            if not having & said and having >= set(rule.of):
+            equivalents = {rule.name, *(self.either if rule.name in self.either else ())}
+            if not having & equivalents and having >= set(rule.of):
                 having.add(rule.name)
                 applied.append(rule)
         return applied
@@ -118,13 +118,13 @@ class Table:
     @property
     def names(self) -> dict[str, str]:
         """Column by its name and its aliases; where two share an alias, the first."""
-        found = {plain_name(name): name for name in self.known}
+        column_of = {plain_name(name): name for name in self.known}
         for column in self.columns:
             for alias in filter(None, map(plain_name, ALIASES.get(column.name, "").split("|"))):
-                found.setdefault(alias, column.name)
+                column_of.setdefault(alias, column.name)
                 if column.measured:
-                    found.setdefault(f"{alias} error", f"{column.name} error")
-        return found
+                    column_of.setdefault(f"{alias} error", f"{column.name} error")
+        return column_of
 
 
 CHECKS: dict[str, Callable[[float], bool]] = {

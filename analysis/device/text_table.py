@@ -82,8 +82,8 @@ def read_text_table(path: Path, recognise: Recognise) -> TextTable:
         elif not _COMMENT.match(line):
             rows.append((k, block, _row(line, separator, len(header), f"{path}, line {k}")))
     preamble = tuple(line.strip() for _, line in lines[:at])
-    said = SEPARATORS[separator]
-    return TextTable(tuple(header), lines[at][0], tuple(rows), preamble, said, torn)
+    separator_name = SEPARATORS[separator]
+    return TextTable(tuple(header), lines[at][0], tuple(rows), preamble, separator_name, torn)
 
 
 def _row(line: str, separator: str, n: int, at: str) -> tuple[str, ...]:
@@ -92,10 +92,10 @@ def _row(line: str, separator: str, n: int, at: str) -> tuple[str, ...]:
         cells = cells[:-1]
     if len(cells) == n:
         return tuple(cells)
-    said = f"{at}: {len(cells)} values for {n} columns"
+    refusal = f"{at}: {len(cells)} values for {n} columns"
     if separator == "," and len(cells) == 2 * n:
-        said += "; if the comma is the decimal mark too, save with semicolons or tabs between"
-    raise DataError(said)
+        refusal += "; if the comma is the decimal mark too, save with semicolons or tabs between"
+    raise DataError(refusal)
 
 
 def _plain(line: str) -> str:
@@ -136,7 +136,7 @@ def _find_header(
     """Place, separator and cells of the line that names the most columns, the first of equals."""
     named = _named(lines, recognise)
     if named:
-        _, k, separator, cells = max(named, key=lambda found: (found[0], -found[1]))
+        _, k, separator, cells = max(named, key=lambda candidate: (candidate[0], -candidate[1]))
         return k, separator, cells
     first = next(k for k, (_, line) in enumerate(lines) if not _COMMENT.match(line))
     separator = max(SEPARATORS, key=lambda s: (len(_cells(lines[first][1], s)), s != ""))
@@ -147,14 +147,14 @@ def _named(
     lines: Sequence[tuple[int, str]], recognise: Recognise
 ) -> list[tuple[int, int, str, list[str]]]:
     """How many columns a line names, its place, separator and cells; none of 0."""
-    found = []
+    candidates = []
     for k, (_, line) in enumerate(lines[:_SEARCHED_LINES]):
         plain = _plain(line)
         for separator in SEPARATORS:
             cells = _cells(plain, separator) if separator else _words(plain, recognise)
             if n := len({name for cell in cells if (name := recognise(cell))}):
-                found.append((n, k, separator, cells))
-    return found
+                candidates.append((n, k, separator, cells))
+    return candidates
 
 
 def _words(line: str, recognise: Recognise) -> list[str]:

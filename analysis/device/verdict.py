@@ -61,8 +61,8 @@ def judge(fit: Fit) -> Verdict:
     """Put a fit to all tests that its rows allow."""
     doubts = [] if fit.tests_its_form else [_untested(fit)]
     if fit.is_exact:
-        said = "the rows agree with the law to rounding, so they were calculated from it"
-        return Verdict(tuple(doubts), (said, *_notes(fit)))
+        note = "the rows agree with the law to rounding, so they were calculated from it"
+        return Verdict(tuple(doubts), (note, *_notes(fit)))
     rows = outliers(fit) & fit.used
     rest = fit
     if rows.any():
@@ -86,7 +86,7 @@ def _standing_out(fit: Fit, rows: NDArray[np.bool_]) -> str:
 
 def _better_laws(fit: Fit) -> list[str]:
     """Wider laws that the rows ask for; one without an option only if there is no other."""
-    said = {}
+    doubts = {}
     for option, wider in fit.wider.items():
         try:
             fits = wider.fits(fit)
@@ -96,10 +96,10 @@ def _better_laws(fit: Fit) -> list[str]:
         if p < ALPHA:
             enough = not any(map(_not_scatter, fits))
             use = f"; {option} {'fits that' if enough else 'is nearer, no more'}" if option else ""
-            said[option] = f"{wider.says(fits)} (F test, p = {p:.1g}{use})"
-    if len(said) > 1:
-        said.pop("", None)
-    return list(said.values())
+            doubts[option] = f"{wider.says(fits)} (F test, p = {p:.1g}{use})"
+    if len(doubts) > 1:
+        doubts.pop("", None)
+    return list(doubts.values())
 
 
 def nested(fit: Fit, fits: list[Fit]) -> float:
@@ -118,18 +118,18 @@ def _squares(fit: Fit) -> float:
 
 def _not_scatter(fit: Fit) -> list[str]:
     """Objections to the residuals, whatever their cause."""
-    said = []
+    doubts = []
     if (p := lack_of_fit(fit)) < ALPHA:
-        said.append(
+        doubts.append(
             f"settings that were repeated lie off the law (F test of pure error, p = {p:.1g})"
         )
     if (p := runs(fit)) < ALPHA:
-        said.append(f"residuals keep their sign along a curve (runs test, p = {p:.1g})")
+        doubts.append(f"residuals keep their sign along a curve (runs test, p = {p:.1g})")
     elif (p := runs(fit, in_file_order=True)) < ALPHA:
-        said.append(f"residuals keep their sign from row to row (runs test, p = {p:.1g}{_UNTOLD}")
+        doubts.append(f"residuals keep their sign from row to row (runs test, p = {p:.1g}{_UNTOLD}")
     elif (p := rounds(fit)) < ALPHA:
-        said.append(f"repeats of the same rank deviate together (F test, p = {p:.1g}{_UNTOLD}")
-    return said
+        doubts.append(f"repeats of the same rank deviate together (F test, p = {p:.1g}{_UNTOLD}")
+    return doubts
 
 
 def rounds(fit: Fit) -> float:
@@ -151,8 +151,8 @@ def rounds(fit: Fit) -> float:
 
 def _settings(fit: Fit) -> NDArray[np.int_]:
     """A number for every setting, of each row that was used."""
-    found = np.unique(fit.variables[:, fit.used], axis=1, return_inverse=True)[1]
-    return np.asarray(found.ravel())
+    setting = np.unique(fit.variables[:, fit.used], axis=1, return_inverse=True)[1]
+    return np.asarray(setting.ravel())
 
 
 def lack_of_fit(fit: Fit) -> float:
@@ -220,19 +220,19 @@ def _spans(fit: Fit) -> bool:
 
 
 def _notes(fit: Fit) -> list[str]:
-    said = []
+    notes = []
     if not fit.used.all():
-        said.append(f"left out as outliers: {line_numbers(np.sort(fit.data.lines[~fit.used]))}")
+        notes.append(f"left out as outliers: {line_numbers(np.sort(fit.data.lines[~fit.used]))}")
     if fit.note is not None and (note := fit.note(fit)):
-        said.append(note)
+        notes.append(note)
     stated = f"{fit.quantity} error" in fit.data
     if not stated and any(np.ptp(one.errors) > 0 for one in fit.each):
-        said.append("the scatter grows with the value, and rows are weighted by it")
+        notes.append("the scatter grows with the value, and rows are weighted by it")
     elif not stated and fit.dof < _FEW_DOF and not fit.is_exact and _spans(fit):
-        said.append(
+        notes.append(
             "too few rows to tell whether the scatter grows with the value, which would make the "
             "intervals wider: standard errors beside the values say it"
         )
     if fit.devices:
-        said.append(f"constants and intervals of the mean of {len(fit.devices)} devices")
-    return said
+        notes.append(f"constants and intervals of the mean of {len(fit.devices)} devices")
+    return notes

@@ -63,8 +63,8 @@ TERM_CONSTANTS: Mapping[str, tuple[str, ...]] = {
 
 def provenance(device: Memristor, terms: Sequence[str] = TERMS) -> str:
     """Where the constants behind some terms come from, one clause per mark."""
-    found = _by_mark(device, terms)
-    return "; ".join(f"{mark}: {', '.join(names)}" for mark, names in sorted(found.items()))
+    names_by_mark = _by_mark(device, terms)
+    return "; ".join(f"{mark}: {', '.join(names)}" for mark, names in sorted(names_by_mark.items()))
 
 
 def marks(device: Memristor, terms: Sequence[str] = TERMS) -> str:
@@ -78,10 +78,10 @@ def assumed_constants(device: Memristor, terms: Sequence[str]) -> list[str]:
 
 
 def _by_mark(device: Memristor, terms: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    names_by_mark: dict[str, list[str]] = {}
     for name in dict.fromkeys(n for term in terms for n in TERM_CONSTANTS[term]):
-        found.setdefault(device.provenance(name), []).append(name)
-    return found
+        names_by_mark.setdefault(device.provenance(name), []).append(name)
+    return names_by_mark
 
 
 def conductance_integral(sums: Sums, recording: Recording, device: Memristor) -> Quantity:

@@ -85,7 +85,7 @@ def ledger(
     chosen = list(dict.fromkeys([(int(top[0]), int(top[1])), *synapses]))
     traces = [trace(recording, device, voltage * volt, *pair) for pair in chosen]
     step = float(recording.step_duration / second)
-    said = provenance(device)
+    origins = provenance(device)
     dataset = xr.Dataset(
         {
             "frame_energy": _variable(
@@ -93,14 +93,14 @@ def ledger(
                 frame_energies(integration.frame_sums(), recording, device, voltage),
                 "J",
                 "energy of all synapses in each frame",
-                said,
+                origins,
             ),
             "synapse_energy": _variable(
                 ("presynaptic", "postsynaptic", "term"),
                 np.stack([np.asarray(per_synapse[term] / joule) for term in TERMS], axis=-1),
                 "J",
                 "energy of each synapse over the game",
-                said,
+                origins,
             ),
             "conductance_integral": _variable(
                 _SYNAPSE,
@@ -132,7 +132,7 @@ def ledger(
                     np.stack([one[name] for one in traces]),
                     unit,
                     text,
-                    said if unit == "J" else "recorded",
+                    origins if unit == "J" else "recorded",
                 )
                 for name, unit, text in _TRACES
             },
@@ -145,8 +145,8 @@ def ledger(
             "trace_postsynaptic": ("trace", [pair[1] for pair in chosen]),
         },
     )
-    said_of_it = {k: v for k, v in recording.attributes.items() if k not in _OWN}
-    said_of_it |= {k: v for k, v in (attributes or {}).items() if k not in _OWN}
+    game_attributes = {k: v for k, v in recording.attributes.items() if k not in _OWN}
+    game_attributes |= {k: v for k, v in (attributes or {}).items() if k not in _OWN}
     dataset.attrs = {
         **recording.attributes,
         **(attributes or {}),
@@ -154,8 +154,8 @@ def ledger(
         **asdict(recording.limits),
         "device": device.name,
         "device_constants": _constants(device),
-        "recording_attributes": ",".join(sorted(said_of_it)),
-        "recording_sha256": recording.replace(attributes=said_of_it).digest(),
+        "recording_attributes": ",".join(sorted(game_attributes)),
+        "recording_sha256": recording.replace(attributes=game_attributes).digest(),
     }
     return dataset
 
@@ -261,8 +261,8 @@ def recorded(
     ) as recorder:
         yield recorder
         game = recorder.recording()
-        said = {"bias": bias}
-        save(ledger(game, device, voltage, attributes=said, integration=integration), path)
+        of_bias = {"bias": bias}
+        save(ledger(game, device, voltage, attributes=of_bias, integration=integration), path)
         recorder.discard()
 
 
@@ -305,7 +305,7 @@ def load_recording(path: Path) -> Recording:
             **{name: dataset[name].values for name in _RECORDED},
             step_duration=dataset.attrs["step_duration_s"] * second,
             limits=WriteLimits(**{name: float(dataset.attrs[name]) for name in _LIMITS}),
-            attributes={k: v for k, v in dataset.attrs.items() if k in _said_of_it(dataset)},
+            attributes={k: v for k, v in dataset.attrs.items() if k in _attribute_names(dataset)},
         )
         if recording.digest() != dataset.attrs["recording_sha256"]:
             raise RecordingError("damaged: the recording's checksum differs")
@@ -314,7 +314,7 @@ def load_recording(path: Path) -> Recording:
     return recording
 
 
-def _said_of_it(dataset: xr.Dataset) -> set[str]:
+def _attribute_names(dataset: xr.Dataset) -> set[str]:
     """Names of the recording's attributes: what other tools add is theirs."""
     named = dataset.attrs.get("recording_attributes")
     return set(dataset.attrs) - set(_OWN) if named is None else set(str(named).split(",")) - {""}

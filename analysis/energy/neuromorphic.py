@@ -36,10 +36,10 @@ def processors() -> list[Processor]:
     DataError
         If the file is missing or malformed.
     """
-    found = []
+    listed = []
     for name, entry in read_table(NEUROMORPHIC).items():
         for part in ("label", "counts"):
             if part not in entry:
                 raise DataError(f"{name} has no {part!r}")
-        found.append(Processor(entry["label"], sourced(name, entry), entry["counts"]))
-    return found
+        listed.append(Processor(entry["label"], sourced(name, entry), entry["counts"]))
+    return listed

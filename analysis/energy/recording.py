@@ -300,9 +300,9 @@ class Recorder:
 
     def _go_on(self, head: Mapping[str, Any]) -> None:
         """Keep the first `n_frames` of the parts that lie there."""
-        found = _read_part(self.folder / _PARAMETERS)
+        saved = _read_part(self.folder / _PARAMETERS)
         for name, value in head.items():
-            if not np.array_equal(found.get(name, np.nan), value):
+            if not np.array_equal(saved.get(name, np.nan), value):
                 raise RecordingError(f"{self.folder} holds a game with another {name}")
         for path in self.folder.glob("[0-9]*.npz"):
             if int(path.stem) > self.n_frames:

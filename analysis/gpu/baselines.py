@@ -144,10 +144,10 @@ def baselines(measured: Path | None = None) -> dict[str, Baseline]:
     memory = {
         name: sourced(f"memory.{name}", entry) for name, entry in table.get("memory", {}).items()
     }
-    found = {name: _baseline(name, entry, memory) for name, entry in table["baseline"].items()}
+    by_name = {name: _baseline(name, entry, memory) for name, entry in table["baseline"].items()}
     if measured is not None:
-        found |= _measured(measured)
-    return found
+        by_name |= _measured(measured)
+    return by_name
 
 
 def _baseline(name: str, entry: Mapping[str, Any], memory: Mapping[str, Sourced]) -> Baseline:
@@ -172,7 +172,7 @@ def _measured(path: Path) -> dict[str, Baseline]:
     try:
         content = json.loads(path.read_bytes())
         own = int(paper_game().synapses.value)
-        found = {}
+        by_name = {}
         for run in content["runs"]:
             kind = f"{run['precision']}_{run['form']}"
             per_synapse = {
@@ -183,7 +183,7 @@ def _measured(path: Path) -> dict[str, Baseline]:
             best = min(per_synapse, key=lambda n: per_synapse[n])
             for label, n in (("own", own), ("best", best)):
                 name = f"measured_{kind}_{label}_size"
-                found[name] = Baseline(
+                by_name[name] = Baseline(
                     name,
                     f"{content['gpu']} {run['precision']}, {run['form']}, {label} size",
                     None,
@@ -191,7 +191,7 @@ def _measured(path: Path) -> dict[str, Baseline]:
                     "measured",
                     f"{path.name}: board energy through NVML at {n:,} synapses",
                 )
-        return found
+        return by_name
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

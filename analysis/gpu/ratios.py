@@ -100,14 +100,14 @@ def ratios(
     updates = recording.n_synapses * recording.n_frames
     every = sum((part.energy(recording) for part in parts), 0 * joule)
     shared = sum((part.energy(recording) for part in parts if part.shared), 0 * joule)
-    found = {}
+    by_pair = {}
     for name, baseline in baselines.items():
         gpu = baseline.energy(updates, step) + shared
         for policy in samples.bias_power:
             spent = samples.energy(policy, step, read=bool(parts)) + every
             ratio = np.asarray(gpu / spent)
-            found[name, policy] = Ratio(float(ratio[0]), *interval(ratio))
-    return found
+            by_pair[name, policy] = Ratio(float(ratio[0]), *interval(ratio))
+    return by_pair
 
 
 _POLICY_STYLE = {
@@ -139,9 +139,9 @@ def ratio_figure(
     figure = Figure(figsize=(width, 1.6 + 0.32 * len(baselines)))
     panels = figure.subplots(1, len(by_step), sharey=True, sharex=True, squeeze=False)[0]
     names = list(baselines)
-    for axes, (step, found) in zip(panels, by_step.items(), strict=True):
+    for axes, (step, step_ratios) in zip(panels, by_step.items(), strict=True):
         for shift, (policy, (colour, marker)) in enumerate(list(_POLICY_STYLE.items())[:3]):
-            rows = [found[name, policy] for name in names]
+            rows = [step_ratios[name, policy] for name in names]
             values = np.array([row.value for row in rows])
             ends = np.array([[row.low for row in rows], [row.high for row in rows]])
             y = np.arange(len(names)) + 0.22 * (shift - 1)

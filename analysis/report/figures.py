@@ -203,8 +203,8 @@ def histograms(ledger: xr.Dataset, device: Memristor) -> Figure:
             bins = np.geomspace(max(used.min(), 1e-6 * used.max()), used.max() * 1.001, 50)
             axes.hist(used, bins=bins.tolist(), color=COLOUR[str(term)])
         axes.set(xscale="log", yscale="log", xlabel=f"{term} energy ({unit})")
-        said = marks(device, [str(term)])
-        axes.set_title(f"{100 * np.mean(spent <= 0):.0f} % spend none\n{said}", fontsize=8)
+        origin = marks(device, [str(term)])
+        axes.set_title(f"{100 * np.mean(spent <= 0):.0f} % spend none\n{origin}", fontsize=8)
     figure.axes[0].set_ylabel("synapses")
     return figure
 

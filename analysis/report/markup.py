@@ -71,11 +71,11 @@ def answered(answer: str) -> Html:
 
 def legend() -> Html:
     """What the marks mean."""
-    said = ", ".join(
+    meanings = ", ".join(
         f'<abbr class="{name}">{sign}</abbr>\N{NO-BREAK SPACE}{html.escape(meaning)}'
         for name, (sign, meaning) in MARKS.items()
     )
-    return Html(f'<p class="legend">Where a number comes from: {said}.</p>')
+    return Html(f'<p class="legend">Where a number comes from: {meanings}.</p>')
 
 
 def note(text: str) -> Html:

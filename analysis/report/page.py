@@ -78,7 +78,7 @@ class Report:
             "bias"
         ]
         by_step = {float(s / second): self.ratios(s) for s in self.steps}
-        found = {
+        by_name = {
             "4c_trace": figures.trace_over_game(*both),
             "4d_zoom": figures.trace_zoom(*both),
             "4e_pulse_energy": figures.pulse_energies(*both),
@@ -91,8 +91,8 @@ class Report:
         }
         if self.parts:
             systems = {float(s / second): self.ratios(s, system=True) for s in self.steps}
-            found["ratios_of_systems"] = ratio_figure(systems, self.registry)
-        return found
+            by_name["ratios_of_systems"] = ratio_figure(systems, self.registry)
+        return by_name
 
     def numbers(self) -> dict[str, Any]:
         """Plain numbers, units in the names."""
@@ -141,10 +141,12 @@ class Report:
 
     def text(self) -> str:
         """What to take home, for a terminal."""
-        found = [self.ratios(step) for step in self.steps]
+        ratios_by_step = [self.ratios(step) for step in self.steps]
         rows = [("GPU energy / memristor energy", *map(self._policy, _SHOWN))]
         for name in self._compared():
-            cells = (tables.ratio_text(f[name, policy] for f in found) for policy in _SHOWN)
+            cells = (
+                tables.ratio_text(f[name, policy] for f in ratios_by_step) for policy in _SHOWN
+            )
             rows.append((self.registry[name].label, *cells))
         spent = [millijoule(self._spent(policy)) for policy in _SHOWN]
         return (
@@ -169,13 +171,13 @@ class Report:
         """
         body = [self._first_screen(), *self._folds(checked), self._drawn(pictures)]
         ranges = varied(self.device)
-        constants = tables.constant_tables(self.device, self.registry, ranges)
-        body.append(fold("Every constant, its source and its range", *constants))
+        constant_tables = tables.constant_tables(self.device, self.registry, ranges)
+        body.append(fold("Every constant, its source and its range", *constant_tables))
         return page(f"Energy of one game, {self._game()}", *body)
 
     def _game(self) -> str:
-        said = self.recording.attributes.items()
-        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in said)
+        attributes = self.recording.attributes.items()
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in attributes)
 
     def _first_screen(self) -> Html:
         ratio = {
@@ -208,9 +210,9 @@ class Report:
                 for step in self.steps
             ]
             band = min(low for low, _ in drawn), max(high for _, high in drawn)
-            found = marks(self.device, bias_terms(policy)).split(", ")
+            provenances = marks(self.device, bias_terms(policy)).split(", ")
             values = self._per_update(policy)
-            bars.append(Bar("memristors", self._policy(policy), found, values, band))
+            bars.append(Bar("memristors", self._policy(policy), provenances, values, band))
         for name in self._compared():
             baseline = self.registry[name]
             values = [float(baseline.energy(1, step) / joule) for step in self.steps]
@@ -219,8 +221,8 @@ class Report:
         for processor in self.processors:
             operation = processor.operation
             value = float(operation.value / joule)
-            said = f"{float(operation.value / pjoule):g} pJ"
-            bars.append(Bar(group, processor.label, [operation.provenance], [value], said=said))
+            amount = f"{float(operation.value / pjoule):g} pJ"
+            bars.append(Bar(group, processor.label, [operation.provenance], [value], said=amount))
         return bars
 
     def _caption(self) -> str:
@@ -285,13 +287,13 @@ class Report:
         ]
 
     def _ratio_tables(self, *, system: bool = False) -> list[Html]:
-        found = [self.ratios(step, system=system) for step in self.steps]
+        ratios_by_step = [self.ratios(step, system=system) for step in self.steps]
         parts = []
         for policy in _SHOWN:
             rests = marks(self.device, bias_terms(policy)).split(", ")
             parts += [
                 Html(f"<h3>{marked(self._policy(policy), rests)}</h3>"),
-                tables.ratio_table(found, self.steps, self.registry, policy),
+                tables.ratio_table(ratios_by_step, self.steps, self.registry, policy),
             ]
         return parts
 

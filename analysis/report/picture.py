@@ -77,15 +77,15 @@ def _line(bar: Bar, place: Callable[[float], float], decades: str, ours: str) ->
     drawn = part("band", bar.band) if bar.band else ""
     drawn += part("bar", values)
     drawn += "".join(f'<b class="dot" style="left:{place(v):.2f}%"></b>' for v in bar.values)
-    said = bar.said or _said(values)
+    words = bar.said or _in_words(values)
     kind = "line ours" if bar.group == ours else "line"
     return (
         f'<div class="{kind}"><span class="name">{marked(bar.label, bar.provenances)}</span>'
-        f'<span class="track">{decades}{drawn}</span><span class="value">{cell(said)}</span></div>'
+        f'<span class="track">{decades}{drawn}</span><span class="value">{cell(words)}</span></div>'
     )
 
 
-def _said(values: tuple[float, float]) -> str:
+def _in_words(values: tuple[float, float]) -> str:
     low, high = map(energy, values)
     if low == high:
         return low

@@ -101,14 +101,14 @@ def energy_table(
     }
     first = next(iter(spent.values()))
     rows = [
-        [marked(name, _marks(device, term)), *(energy(found[term]) for found in first)]
+        [marked(name, _marks(device, term)), *(energy(joules[term]) for joules in first)]
         for name, term in (("pulses", "pulse"), ("reads", "read"))
     ]
     for name, terms in (("bias", ("bias",)), ("pulses + bias", ("pulse", "bias"))):
         for policy, by_step in spent.items():
             of_device = bias_terms(policy)[-len(terms) :]
             label = marked(f"{name}, {policy_name(policy, device)}", _marks(device, *of_device))
-            rows.append([label, *(energy(sum(found[t] for t in terms)) for found in by_step)])
+            rows.append([label, *(energy(sum(joules[t] for t in terms)) for joules in by_step)])
     return table(("", *(_at(step) for step in steps)), rows)
 
 
@@ -149,7 +149,7 @@ def paper_check(
 
 
 def _checked(
-    found: Mapping[str, Any],
+    check: Mapping[str, Any],
     game: PaperGame,
     device: Memristor,
     baselines: Mapping[str, Baseline],
@@ -162,24 +162,24 @@ def _checked(
     )
     names = device.provenance("bias_power"), game.pulse_energy.provenance
     ratios = [
-        (f"A100 at {which} size / memristors", number(found[f"ratio_{size}_size"]), b)
+        (f"A100 at {which} size / memristors", number(check[f"ratio_{size}_size"]), b)
         for which, size, b in (("its best", "best", best), ("the network's", "own", own))
     ]
     return [
         (
             f"bias, {policy_name('worst case', device)}, W + F = 0",
-            f"{number(found['bias_mj'])} mJ",
+            f"{number(check['bias_mj'])} mJ",
             names[0],
             bias,
         ),
-        ("pulses", f"{number(found['pulse_mj'])} mJ", names[1], "spread over synapses and steps"),
-        ("memristors", f"{number(found['memristor_mj'])} mJ", names[0], "both"),
+        ("pulses", f"{number(check['pulse_mj'])} mJ", names[1], "spread over synapses and steps"),
+        ("memristors", f"{number(check['memristor_mj'])} mJ", names[0], "both"),
         *((what, value, b.provenance, millijoule(b.game_energy)) for what, value, b in ratios),
     ]
 
 
-def _circular(found: Mapping[str, Any], game: PaperGame) -> str:
-    steps = ", ".join(f"{r['steps']:,}" for r in found["readings"])
+def _circular(check: Mapping[str, Any], game: PaperGame) -> str:
+    steps = ", ".join(f"{r['steps']:,}" for r in check["readings"])
     return (
         f"The {game.duration.value} are themselves {game.duration.provenance} from the paper's "
         f"bias energy ({game.duration.source}), so the first line shows that the ledger integrates "
@@ -251,9 +251,9 @@ def _ratio_cell(ratio: Ratio) -> Html:
 
 def ratio_text(ratios: Iterable[Ratio]) -> str:
     """Ratios under all readings of the step, and what all their intervals span."""
-    found = list(ratios)
-    low, high = min(r.low for r in found), max(r.high for r in found)
-    return f"{span([r.value for r in found])} [{number(low)}, {number(high)}]"
+    by_step = list(ratios)
+    low, high = min(r.low for r in by_step), max(r.high for r in by_step)
+    return f"{span([r.value for r in by_step])} [{number(low)}, {number(high)}]"
 
 
 def operation_table(

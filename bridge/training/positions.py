@@ -101,9 +101,9 @@ class PositionHead(nn.Linear):
             For each delay the three `positions`, from the field's centre, in units of 20
             pixels, which is about their spread; NaN where nothing is seen, or after the rollout.
         """
-        found = positions(frames.flatten(0, 1).cpu().numpy())
+        in_pixels = positions(frames.flatten(0, 1).cpu().numpy())
         middle = np.array([31, _MIDDLE_COLUMN, 31])
-        now = (found.T.reshape(*frames.shape[:2], 3) - middle) / 20
+        now = (in_pixels.T.reshape(*frames.shape[:2], 3) - middle) / 20
         parts = np.full((len(cls.delays), *now.shape), np.nan, np.float32)
         for part, delay in zip(parts, cls.delays, strict=True):
             part[: max(len(now) - delay, 0)] = now[delay:]

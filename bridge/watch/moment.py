@@ -78,10 +78,10 @@ def synapse(session: Session, number: int | None = None) -> dict[str, Any]:
     if number is None or number >= values["W"].size:
         number = session.fastest
     at = np.unravel_index(number, values["W"].shape)
-    found: dict[str, Any] = {"number": number, "i": int(at[0]), "j": int(at[1])}
-    found |= {name: float(value[at]) for name, value in values.items()}
-    found["volt"] = found.pop("V_bias")
-    return found | {name: float(session.field(name)[at]) for name in ("F", "dF")}
+    state: dict[str, Any] = {"number": number, "i": int(at[0]), "j": int(at[1])}
+    state |= {name: float(value[at]) for name, value in values.items()}
+    state["volt"] = state.pop("V_bias")
+    return state | {name: float(session.field(name)[at]) for name in ("F", "dF")}
 
 
 def moment(session: Session, *, energy: bool = True) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def moment(session: Session, *, energy: bool = True) -> dict[str, Any]:
     game, network, frame = session.game, session.agent.network, session.frame
     m, n = network.view_of_synapses("W").shape
     device = network.device
-    found = {
+    numbers = {
         "game": session.n_games,
         "decision": game.decisions,
         "score": game.score,
@@ -111,7 +111,7 @@ def moment(session: Session, *, energy: bool = True) -> dict[str, Any]:
         "volts": [float(device.bias_voltage_min), float(device.bias_voltage_max)],
         "log": [asdict(change) for change in session.log[-_LOG_SHOWN:]],
     }
-    return found | ({"energy": session.energy()} if energy else {})
+    return numbers | ({"energy": session.energy()} if energy else {})
 
 
 def message(

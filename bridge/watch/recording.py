@@ -211,8 +211,8 @@ def differences(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def palette(screens: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Colours, (n, 3), and pictures of their numbers; the emulator has 128."""
     codes = screens.astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)
-    found, numbers = np.unique(codes, return_inverse=True)
-    if len(found) > 256:
-        raise ValueError(f"pictures must have at most 256 colours, got {len(found)}")
-    colours = np.stack([found >> shift & 255 for shift in (0, 8, 16)], axis=1)
+    different, numbers = np.unique(codes, return_inverse=True)
+    if len(different) > 256:
+        raise ValueError(f"pictures must have at most 256 colours, got {len(different)}")
+    colours = np.stack([different >> shift & 255 for shift in (0, 8, 16)], axis=1)
     return colours.astype(np.uint8), numbers.reshape(codes.shape).astype(np.uint8)

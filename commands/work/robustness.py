@@ -60,7 +60,7 @@ def grid(options: argparse.Namespace) -> list[Cell]:
         pairs = [(IDEAL, 0.0), (ALL, 0.0), *each]
         return [Cell(*pair, options.seed + k) for k in range(options.games) for pair in pairs]
     wanted = dict(options.levels or ((name, d.levels) for name, d in DEVIATIONS.items()))
-    pairs = [(IDEAL, 0.0), *((name, level) for name, found in wanted.items() for level in found)]
+    pairs = [(IDEAL, 0.0), *((name, level) for name, levels in wanted.items() for level in levels)]
     return [Cell(*pair, options.seed + k) for k in range(options.games) for pair in pairs]
 
 

@@ -64,8 +64,8 @@ def changed(text: str, values: Mapping[str, tuple[float, str]]) -> str:
     """A device file with other values and units, marked as measured."""
     for name, (value, unit) in values.items():
         table = f'[{name}]\nvalue = {value}\nunit = "{unit}"\nprovenance = "measured"\n'
-        text, found = re.subn(rf"\[{name}\]\nvalue.*\nunit.*\nprovenance.*\n", table, text)
-        assert found == 1, name
+        text, n_tables = re.subn(rf"\[{name}\]\nvalue.*\nunit.*\nprovenance.*\n", table, text)
+        assert n_tables == 1, name
     return text
 
 

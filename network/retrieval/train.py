@@ -121,8 +121,8 @@ def train(
                 on_update(None)
                 continue
             seconds = round(time.process_time() - started, 1)
-            found = (round(value, 5) for value in accuracy(net, *kept_apart))
-            point = RetrievalPoint(options.decay_min, options.decay_max, step, seconds, *found)
+            validation = (round(value, 5) for value in accuracy(net, *kept_apart))
+            point = RetrievalPoint(options.decay_min, options.decay_max, step, seconds, *validation)
             if all(point.loss < earlier.loss for earlier in curve):
                 training = {"command": command, "options": asdict(options)} | asdict(point)
                 training |= net.layer.moved(start)

@@ -177,7 +177,7 @@ class Rehearsal:
         n_questions : int
         """
         smallest = self._device.bias_voltage_min
-        found: dict[str, Array] = {}
+        recall_without: dict[str, Array] = {}
         for name in ABLATIONS:
             bias = smallest if name == "smallest bias" else bias_voltage
             items, _ = self._encoded(bias, n_items, 0.0 if name == "no plasticity" else None)
@@ -189,8 +189,8 @@ class Rehearsal:
                 asked, other = self._rng.permutation(n_items)[:2]
                 shown = other if name == "cue of another item" else asked
                 shares.append(self._score(items[asked], items[shown], self._cue()))
-            found[name] = np.array(shares)
-        return found
+            recall_without[name] = np.array(shares)
+        return recall_without
 
     def film(self, bias_voltage: Quantity, n_items: int, delay: Quantity, n_looks: int) -> Film:
         """Encode items, hold them in silence for a delay, and ask for the first.

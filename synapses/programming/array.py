@@ -297,8 +297,8 @@ class _Phase:
 
     def exposure(self, size: Array) -> Array:
         """Rate of the long-term law times the width."""
-        constants = self.device.long_term_constants(self.up)
-        return np.asarray(_long_term_rate(size, *constants) * self.width)
+        rate_constants = self.device.long_term_constants(self.up)
+        return np.asarray(_long_term_rate(size, *rate_constants) * self.width)
 
     def weight_after(self, weight: Array, exposure: Array) -> Array:
         """W after the rate that an exposure is of, for its time."""

@@ -138,11 +138,11 @@ def _keep_apart_from_other_processors() -> None:
 
 def processor() -> str:
     """What tells processors of other instructions apart."""
-    found = f"{platform.machine()} {platform.processor()}"
+    cpu = f"{platform.machine()} {platform.processor()}"
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        found += "".join(sorted({x for x in lines if x.lower().startswith(("flags", "features"))}))
-    return hashlib.sha256(found.encode()).hexdigest()[:12]
+        cpu += "".join(sorted({x for x in lines if x.lower().startswith(("flags", "features"))}))
+    return hashlib.sha256(cpu.encode()).hexdigest()[:12]
 
 
 def _compiles() -> bool:

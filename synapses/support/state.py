@@ -31,13 +31,13 @@ def check_state(state: Mapping[str, NDArray[Any]], like: Mapping[str, NDArray[An
     for name in sorted(state.keys() ^ like.keys()):
         raise StateError(f"{name} is {'unknown' if name in state else 'missing'}")
     for name, wanted in like.items():
-        found = state[name]
-        if (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
+        array = state[name]
+        if (array.shape, array.dtype) != (wanted.shape, wanted.dtype):
             raise StateError(
                 f"{name} must be {wanted.dtype} of shape {wanted.shape}, "
-                f"got {found.dtype} of shape {found.shape}"
+                f"got {array.dtype} of shape {array.shape}"
             )
-        if not np.isfinite(found).all():
+        if not np.isfinite(array).all():
             raise StateError(f"{name} must be finite, got NaN or infinity")
 
 
