@@ -83,6 +83,7 @@ def test_decays_give_the_sigmoid_back(
     measured = bench.decay_under_bias(device, specimen=Specimen(delta_f_std=0.05, seed=5))
     decay = decay_over(measured, step)
     fitted = fit_sigmoid(measured.bias_voltage, decay)
+    assert fitted is not None
     # F hardly decays in a read; before the first, at 1 ms, that is this share of the time, and
     # less later. A share of the rate moves ln(Lambda), and V by slope ln(Lambda)/(1 - Lambda).
     # What the bias writes, F of 1.5e-4 at most beside 0.5, it writes only once F is below what it
@@ -109,6 +110,7 @@ def test_exponentials_give_their_lambda_back() -> None:
 def test_points_of_a_sigmoid_give_it_back() -> None:
     points = Sigmoid(0.21 * volt, 0.05 * volt)(np.linspace(0, 0.4, 6) * volt)
     found = fit_sigmoid(np.linspace(0, 0.4, 6) * volt, np.repeat(points[:, None], 3, axis=1))
+    assert found is not None
     assert float(found.half / volt) == pytest.approx(0.21, rel=1e-9)
     assert float(found.slope / volt) == pytest.approx(0.05, rel=1e-9)
     with pytest.raises(ValueError, match="a sigmoid needs three voltages or more, got 2"):
@@ -273,6 +275,7 @@ def test_reads_scatter_and_devices_deviate(device: Memristor) -> None:
     deviations = kinds.draw((1,), device)
     decays = bench.decay_under_bias(device, n_repeats=2, specimen=one)
     sigmoid = fit_sigmoid(decays.bias_voltage, decay_over(decays, STEP))
+    assert sigmoid is not None
     shift = float(deviations.half_voltage_shift[0])
     assert abs(shift) > 1e-3
     assert float(sigmoid.half / volt) == pytest.approx(0.3 + shift, abs=4e-4)  # reads decay

@@ -44,7 +44,8 @@ def pretended(cell: Any, options: Any = None) -> RequireGame:
     elif cell.constant == "delta_f_std":
         met = cell.value < SPREAD
     score = float((20 if met else -20) + cell.seed % 3 - 1)
-    return RequireGame(*cell, score, 900, 700 + cell.seed % 10, "0" * 12)
+    constant, value, seed = cell
+    return RequireGame(constant, value, seed, score, 900, 700 + seed % 10, "0" * 12)
 
 
 @pytest.fixture
