@@ -174,6 +174,23 @@ def test_a_job_of_a_script_which_ignores_interrupts_is_ended_by_one() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "x: stopped\n")
 
 
+def test_an_interrupt_ends_a_program_and_not_only_its_run_of_brian2() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from mstpn.synapses.support.command_line import exit_status\n"
+        "def work():\n"
+        "    import mstpn.commands.work\n"
+        "    from brian2 import Network, NetworkOperation, ms, prefs\n"
+        "    prefs.codegen.target = 'numpy'\n"
+        "    interrupt = lambda t: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    Network(NetworkOperation(interrupt, dt=1 * ms)).run(5 * ms)\n"
+        "    print('went on')\n"
+        "sys.exit(exit_status('x', work))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "x: stopped\n")
+
+
 def test_a_clone_of_the_packages_name_is_the_package(tmp_path: Path) -> None:
     (tmp_path / "mstpn").symlink_to(scripts.FOLDER.parent, target_is_directory=True)
     done = subprocess.run(
