@@ -375,6 +375,8 @@ def backward(
                         _undo_norm(rows, z, norm, dz)
                     dh[:] = 0
                     for j in rows:
+                        if pulses.inp_step > 0 and z[j] == 0:  # a row that is not driven
+                            dz[j] = 0
                         if j < n_in:
                             dx[t, b, j] = dz[j]
                         elif keep[t, b] != 0:
