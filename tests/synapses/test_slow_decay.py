@@ -172,7 +172,7 @@ def test_twin_equals_the_recursion(
     ):
         np.testing.assert_allclose(part, right, rtol=0, atol=1e-12)
     total = expected.short_term + expected.slow
-    np.testing.assert_allclose(state.short_term[0].detach(), total, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(state.in_all[0].detach(), total, rtol=0, atol=1e-12)
 
 
 def test_gradients_are_those_of_finite_differences(device: Memristor) -> None:
@@ -183,7 +183,7 @@ def test_gradients_are_those_of_finite_differences(device: Memristor) -> None:
 
     def loss() -> torch.Tensor:
         h, state = made(x, made.initial_state(2), keep)
-        return h.square().sum() + state.short_term.sum()
+        return h.square().sum() + state.in_all.sum()
 
     wanted = list(made.parameters())
     gradients = torch.autograd.grad(loss(), wanted)
