@@ -20,7 +20,7 @@ from mstpn.network.front_end import CONVOLUTIONS, FRAME_SIZE, N_FEATURES
 from mstpn.network.twin.threads import N_PARTS, share_threads
 from mstpn.synapses.compiled import compiled
 
-__all__ = ["FusedFrontEnd", "Parameters", "Watcher"]
+__all__ = ["FusedFrontEnd", "Watcher"]
 
 Array = NDArray[Any]
 Parameters = tuple[Tensor, Tensor, Tensor, Tensor]

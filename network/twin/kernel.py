@@ -35,7 +35,7 @@ from mstpn.synapses.compiled import compiled
 
 __all__ = [
     *("DECAY", "GAIN", "GAMMA", "HELD", "NOTHING", "POWER", "SPAN", "W"),
-    *("Array", "Layer", "Of", "Pulses", "Record"),
+    *("Layer", "Of", "Pulses", "Record"),
     *("converted", "count", "of_row", "of_rows", "power_of", "presynaptic", "pulse_of"),
     "raise_decay",
 ]
