@@ -191,6 +191,22 @@ def test_an_interrupt_ends_a_program_and_not_only_its_run_of_brian2() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "x: stopped\n")
 
 
+def test_an_interrupt_within_a_destructor_is_not_lost() -> None:
+    code = (
+        "import os, signal, sys, time\n"
+        "from mstpn.synapses.support.command_line import exit_status\n"
+        "class Interrupted:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGINT)\n"
+        "def work():\n"
+        "    Interrupted()\n"
+        "    time.sleep(20)\n"
+        "    print('went on')\n"
+        "sys.exit(exit_status('x', work))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "x: stopped\n")
+
+
 def test_a_clone_of_the_packages_name_is_the_package(tmp_path: Path) -> None:
     (tmp_path / "mstpn").symlink_to(scripts.FOLDER.parent, target_is_directory=True)
     done = subprocess.run(

@@ -7,7 +7,9 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -58,6 +60,8 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
             stream.reconfigure(errors="replace")  # of a terminal that lacks a letter
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's job; Brian2 would call it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    hook = sys.unraisablehook
+    sys.unraisablehook = partial(_interrupt_again, hook)
     try:
         work()
         sys.stdout.flush()
@@ -73,7 +77,21 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
     except KeyboardInterrupt:
         print(f"{program}: {stopped}", file=sys.stderr)
         return 130
+    finally:
+        sys.unraisablehook = hook
     return 0
+
+
+def _interrupt_again(
+    otherwise: Callable[["sys.UnraisableHookArgs"], object], dropped: "sys.UnraisableHookArgs"
+) -> None:
+    """Send an interrupt anew that came within a destructor or a callback, where Python drops it."""
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        otherwise(dropped)
+        return
+    again = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def need_extra(extra: str, *modules: str) -> None:
