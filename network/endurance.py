@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.network.brian import MSTPNNetwork
+from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = ["PulseCount"]
 
@@ -25,9 +26,7 @@ class PulseCount:
 
     def __init__(self, network: MSTPNNetwork) -> None:
         self._network = network
-        limits = network.parameters.limits
-        above_zero = float(np.nextafter(0.0, 1.0))
-        self._smallest = max(limits.delta_f_min if limits is not None else 0.0, above_zero)
+        self._smallest = (network.parameters.limits or WriteLimits()).smallest_issued
         self.pulses = np.zeros((network.presynaptic.N, network.parameters.n_hidden), np.int64)
 
     def observe(self, z: Array, h: Array) -> None:

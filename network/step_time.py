@@ -53,8 +53,7 @@ class StepTime:
         step_duration: Quantity,
     ) -> None:
         self._gamma, self.step_duration = gamma, step_duration
-        above_zero = float(np.nextafter(0.0, 1.0))
-        self._smallest = max(limits.delta_f_min if limits is not None else 0.0, above_zero)
+        self._smallest = (limits or WriteLimits()).smallest_issued
         self._pulse_second = float(device.pulse_width / second)
         self._read_second = float(device.read_duration / second)
         self._rows = extension(_SOURCE.read_text()).written_rows if compiles() else _written_rows

@@ -30,6 +30,11 @@ class WriteLimits:
     total_min: float = -math.inf
     total_max: float = math.inf
 
+    @property
+    def smallest_issued(self) -> float:
+        """Size from which an update is a pulse; one of 0 never is."""
+        return max(self.delta_f_min, math.nextafter(0.0, 1.0))
+
     def __post_init__(self) -> None:
         if not 0 <= self.delta_f_min <= self.delta_f_max:
             raise ValueError(

@@ -92,7 +92,7 @@ def traffic(
     progress : callable
         Called after every frame.
     """
-    least = max(recording.limits.delta_f_min, float(np.nextafter(0.0, 1.0)))
+    least = recording.limits.smallest_issued
     issued = recording.replace(limits=replace(recording.limits, delta_f_min=least))
     voltage = trained(recording, device).bias_voltage
     integration, most = Integration(issued, 0.0), _Most(device, np.asarray(voltage / volt))
