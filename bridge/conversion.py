@@ -81,7 +81,7 @@ def layer_parameters(
     _check("layer.weight", weight, device.weight_min, device.weight_max, 0.0)
     _check(
         *("layer.decay", decay, *device.decay_range(step_duration), DECAY_ROUNDING),
-        "; nearest-decay has it hold the nearest",
+        "; mstpn pong --nearest-decay has it hold the nearest",
     )
     config = within_limits(checkpoint, device).config
     try:
