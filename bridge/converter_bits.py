@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from mstpn.bridge.agents import actions
+from mstpn.bridge.conversion import within_limits
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.normalisation import NORM_FLOOR
 from mstpn.network.twin.checkpoint import Checkpoint
@@ -113,7 +114,7 @@ def bits_needed(
     progress : callable
         Called after every run through the games.
     """
-    net = checkpoint.twin(torch.float64)
+    net = within_limits(checkpoint, device).twin(torch.float64)
     wanted = [actions(game.h, checkpoint) for game in games]
     inp_bound, out_bound = bounds
 

@@ -20,6 +20,7 @@ from mstpn.analysis.array.traffic import Traffic, together, traffic
 from mstpn.analysis.energy.ledger import ledger, save
 from mstpn.analysis.energy.policies import trained
 from mstpn.analysis.energy.recording import Recording
+from mstpn.bridge.conversion import within_limits
 from mstpn.bridge.converter_bits import Bits, Shown, bits_needed, features_of
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -329,6 +330,22 @@ def test_bits_are_the_fewest_at_which_enough_actions_stay(
         assert all(share < 0.9 for share in kept.values())
     never = bits_needed(checkpoint, device, [shown._replace(h=-game.h)], 0.99, (3.0, 4.0))
     assert (never.inputs, max(never.kept_inputs), never.kept_both) == (None, 16, None)
+
+
+def test_bits_are_those_on_the_device_that_plays(checkpoint_file: Path, device: Memristor) -> None:
+    checkpoint = load_checkpoint(checkpoint_file)
+    rng = np.random.default_rng(2)
+    gamma = rng.uniform(-1, 1, checkpoint.tensors["layer.gamma"].shape).astype(np.float32)
+    checkpoint = replace(checkpoint, tensors=checkpoint.tensors | {"layer.gamma": gamma})
+    weak = device.varied(pulse_conductance=device.pulse_conductance / 20)
+    game = played(within_limits(checkpoint, weak), 60)
+    z = np.ascontiguousarray(game.dense(game.event_z, 0, 60).T)
+    shown = Shown(features_of(z, game.h, checkpoint), game.h)
+    bounds = (np.abs(z).max(), 40.0)
+    on_weak = bits_needed(checkpoint, weak, [shown], 1.0, bounds)
+    on_own = bits_needed(checkpoint, device, [shown], 1.0, bounds)
+    assert on_weak.inputs is not None
+    assert on_own.inputs is None  # F of another device
 
 
 def test_features_are_got_back_from_normalised_inputs(checkpoint_file: Path) -> None:
