@@ -3,7 +3,9 @@
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from mstpn.synapses.support.command_line import Parser, integer, need_extra
 from mstpn.synapses.support.files import one_line
 
-__all__ = ["Outcome", "add_runner_options", "run_all"]
+__all__ = ["Outcome", "add_runner_options", "end_with_parent", "run_all"]
 
 _POLL_SECONDS = 5.0
 
@@ -101,9 +103,22 @@ def _outcome(task: Task, result: Callable[[], Result]) -> Outcome[Task, Result]:
         return Outcome(task, None, one_line(f"{type(error).__name__}: {error}"))
 
 
-def _quiet() -> None:
+def _begin() -> None:
     """A worker's errors are told by who waits for it."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as long as the process lives
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process, by SIGTERM, when the one that began it is gone, killed perhaps."""
+    parent = multiprocessing.parent_process()
+
+    def wait_for_it() -> None:
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait_for_it, daemon=True).start()
 
 
 def _in_processes(
@@ -132,11 +147,13 @@ def _in_processes(
 @contextlib.contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_quiet) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_begin) as pool:
         try:
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()  # a training saves and ends
             raise
 
 

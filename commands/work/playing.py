@@ -21,6 +21,7 @@ from mstpn.bridge.conversion import held_parameters, nearest_decay
 from mstpn.bridge.play import Frame, Game, GameRecord
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.programming import load_array
+from mstpn.bridge.runner import end_with_parent
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
 from mstpn.network.frames import STEP_DURATION
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
@@ -182,6 +183,7 @@ _players: list[Player] = []
 def prepare_process() -> None:
     """Make this process one of several; an interrupt is its parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
 
 def play_here(number: int, options: argparse.Namespace) -> Played:
