@@ -9,6 +9,7 @@ must end with status 0, or with 2 or 130 and one line, without a traceback, and 
 """
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -39,6 +40,7 @@ def run(name: str, words: list[str], patience: float) -> str:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            start_new_session=True,
         )
         try:
             _, errors = program.communicate(timeout=patience)
@@ -47,7 +49,7 @@ def run(name: str, words: list[str], patience: float) -> str:
             try:
                 _, errors = program.communicate(timeout=_LONGEST_END)
             except subprocess.TimeoutExpired:
-                program.kill()
+                os.killpg(program.pid, signal.SIGKILL)  # its workers hold the pipes, too
                 program.communicate()
                 return "hangs after Ctrl-C"
     if "Traceback" in errors:
