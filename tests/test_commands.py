@@ -10,6 +10,7 @@ import scripts
 
 import mstpn
 from mstpn.commands.main import COMMANDS, main
+from mstpn.synapses.support.command_line import exit_status
 
 EXAMPLES = sorted(scripts.FOLDER.glob("*.py"))
 HEAVY = {"torch", "brian2", "scipy", "matplotlib", "numba", "gymnasium", "ale_py", "xarray"}
@@ -205,6 +206,21 @@ def test_an_interrupt_within_a_destructor_is_not_lost() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "x: stopped\n")
+
+
+def test_an_interrupt_while_compiled_code_returns_is_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted() -> None:
+        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+
+    def broken() -> None:
+        raise SystemError("bad call")
+
+    assert exit_status("x", interrupted) == 130
+    assert capsys.readouterr().err == "x: stopped\n"
+    with pytest.raises(SystemError, match="bad call"):
+        exit_status("x", broken)
 
 
 def test_a_clone_of_the_packages_name_is_the_package(tmp_path: Path) -> None:

@@ -74,12 +74,21 @@ def exit_status(program: str, work: Callable[[], object], stopped: str = "stoppe
     except MemoryError:
         print(f"{program}: not enough memory for what was asked", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not _is_interrupt(error):
+            raise
         print(f"{program}: {stopped}", file=sys.stderr)
         return 130
     finally:
         sys.unraisablehook = hook
     return 0
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether it is one, or what compiled code made of one that came while it returned."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _interrupt_again(
