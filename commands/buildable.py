@@ -37,6 +37,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE", help="device file"
     )
     parser.add_argument(
+        "--nearest-decay",
+        action="store_true",
+        help="where the device does not reach the agent's Lambda, hold the nearest that it does",
+    )
+    parser.add_argument(
         "--load",
         type=Path,
         action="append",

@@ -23,6 +23,9 @@ _NEAR = 0.02
 _MOST = 8
 _FLATTEST, _FARTHEST = 0.1, 5.0
 """Of the logarithm of the sag against that of the resistance: its slope, and a step along it."""
+_LEAST_HELD = 0.01
+"""A voltage below this share of the device's largest bias counts as that share: volts move Lambda,
+not shares of a few nanovolts."""
 
 
 class LineDrop(NamedTuple):
@@ -33,7 +36,8 @@ class LineDrop(NamedTuple):
     read, read_mean : float
         Of the current of a device in a read, at worst and in the mean of the devices.
     bias : float or None
-        Of the bias voltage held at a device, at worst; None if no line holds one.
+        Of the bias voltage held at a device, at worst, or of a hundredth of the device's largest
+        if that is more; 0 if all lines are at ground, None if every synapse has its own voltage.
     """
 
     read: float
@@ -60,9 +64,9 @@ def line_drop(
     spread = Nonidealities(ir_drop_rs=resistance)
     found = devices_of(spread, p.weight, decay, device, step_duration)
     line = np.asarray(device.bias_voltage(decay.T, step_duration) / volt)
-    on = line > 0
+    least = _LEAST_HELD * float(device.bias_voltage_max / volt)
     lost = 1 - found.read_gain
-    bias = float((found.sag[on] / line[on]).max()) if held and on.any() else None
+    bias = float((found.sag / np.maximum(line, least)).max()) if held else None
     return LineDrop(float(lost.max()), float(lost.mean()), bias)
 
 

@@ -15,7 +15,7 @@ from mstpn.analysis.array.rows import Facts, rows, verdict
 from mstpn.analysis.array.traffic import together, traffic
 from mstpn.analysis.energy.ledger import load_recording
 from mstpn.analysis.energy.recording import Recording
-from mstpn.bridge.conversion import layer_parameters, line_voltages
+from mstpn.bridge.conversion import layer_parameters, line_voltages, nearest_decay
 from mstpn.bridge.converter_bits import MOST_BITS, Bits, Shown, bits_needed, features_of
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.programming import Programming, program
@@ -41,8 +41,10 @@ def run(options: argparse.Namespace) -> None:
         settings.append(f"line_resistance={options.ir_drop_rs!r}")
     held = limits(settings)
     device, checkpoint = Memristor.from_file(options.device), load_checkpoint(options.checkpoint)
+    if options.nearest_decay:
+        checkpoint = nearest_decay(checkpoint, device)
+    games = recordings(options, device, checkpoint)
     parameters = layer_parameters(checkpoint, device)
-    games = recordings(options, device, parameters)
     with tqdm(desc="lines", unit="step", disable=None) as bar:
         carried = together([traffic(game, device, bar.update) for game in games])
         found = Facts(
@@ -82,21 +84,27 @@ def run(options: argparse.Namespace) -> None:
 
 
 def recordings(
-    options: argparse.Namespace, device: Memristor, parameters: LayerParameters
+    options: argparse.Namespace, device: Memristor, checkpoint: Checkpoint
 ) -> list[Recording]:
     """Games of the agent, loaded or played."""
+    layer = layer_parameters(checkpoint, device)
     if not options.load:
         pong = Pong(sticky=options.sticky, flicker=options.flicker)
         first, found = options.seed, []
         for k in range(options.games):
             of_game = argparse.Namespace(**vars(options) | {"seed": first + k})
             name = "game.nc" if options.games == 1 else f"game_{first + k}.nc"
-            found.append(play(of_game, device, pong, name))
+            found.append(play(of_game, device, pong, name, checkpoint))
         return found
     found = [load_recording(path) for path in options.load]
     for path, game in zip(options.load, found, strict=True):
-        if not np.array_equal(game.weight, parameters.weight.T):
+        if not np.array_equal(game.weight, layer.weight.T):
             raise ValueError(f"{path} is of another agent, give its --checkpoint")
+        if not np.array_equal(game.decay, layer.decay.T):
+            raise ValueError(
+                f"{path} is of other Lambda, give the --device (and --nearest-decay) that it was "
+                "played with"
+            )
         if not np.isclose(float(game.step_duration / STEP_DURATION), 1, rtol=1e-9):
             raise ValueError(f"{path} must be of steps of {STEP_DURATION}")
     return found

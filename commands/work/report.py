@@ -16,19 +16,26 @@ from mstpn.bridge.play import Game
 from mstpn.bridge.pong import Pong
 from mstpn.commands.work.playing import game_attributes
 from mstpn.network.frames import STEP_DURATION
-from mstpn.network.twin.checkpoint import load_checkpoint
+from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.brian_target import compiled
 from mstpn.synapses.support.files import atomic_write, write_json
 
 
 def play(
-    options: argparse.Namespace, device: Memristor, pong: Pong, name: str = "game.nc"
+    options: argparse.Namespace,
+    device: Memristor,
+    pong: Pong,
+    name: str = "game.nc",
+    checkpoint: Checkpoint | None = None,
 ) -> Recording:
-    """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile."""
+    """Play a game on the Brian2 network; its parts lie in the report's folder meanwhile.
+
+    The agent is that of the options' checkpoint if no other is given.
+    """
     path = options.out / name
     refuse_unfinished(path)
-    checkpoint = load_checkpoint(options.checkpoint)
+    checkpoint = checkpoint or load_checkpoint(options.checkpoint)
     agent = compiled("auto", lambda: BrianAgent(checkpoint, device, STEP_DURATION))
     with recorded(path, device, **game_attributes(agent, options)) as recorder:
         frames = Game(pong, agent, options.seed).frames()

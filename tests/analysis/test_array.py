@@ -20,7 +20,7 @@ from mstpn.analysis.array.traffic import Traffic, together, traffic
 from mstpn.analysis.energy.ledger import ledger, save
 from mstpn.analysis.energy.policies import trained
 from mstpn.analysis.energy.recording import Recording
-from mstpn.bridge.conversion import within_limits
+from mstpn.bridge.conversion import nearest_decay, within_limits
 from mstpn.bridge.converter_bits import Bits, Shown, bits_needed, features_of
 from mstpn.network.twin.agent import MSTPN
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -387,6 +387,24 @@ def test_the_program_answers_from_a_ledger(
     said = scripts.refusal(command, wrong, capsys)
     assert said.endswith("game.nc is of another agent, give its --checkpoint\n")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_device_without_the_agents_decay_is_asked_for_the_nearest(
+    checkpoint_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = scripts.FOLDER / "devices/tiox.toml"
+    device, checkpoint = Memristor.from_file(file), load_checkpoint(checkpoint_file)
+    command, path = scripts.load("buildable"), tmp_path / "game.nc"
+    game = played(nearest_decay(checkpoint, device), 20)
+    save(ledger(game, device, trained(game, device).bias_voltage), path)
+    asked = ["--checkpoint", str(checkpoint_file), "--load", str(path), "--tolerance", "0.2"]
+    asked += ["--out", str(tmp_path / "out")]
+    said = scripts.refusal(command, asked, capsys)
+    assert "game.nc is of other Lambda, give the --device (and --nearest-decay)" in said
+    asked += ["--device", str(file)]
+    assert "--nearest-decay has it hold the nearest" in scripts.refusal(command, asked, capsys)
+    assert command.main([*asked, "--nearest-decay"]) == 0
+    assert "Pt/TiOx/Ti, gradual, 40 ms: 1 game" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import oracles
 import pytest
-from brian2.units import ohm, second, siemens, volt
+from brian2.units import nvolt, ohm, second, siemens, volt
 
 from mstpn.network.brian import LayerParameters
 from mstpn.network.line_drop import LineDrop, line_drop, resistance_at
@@ -57,7 +57,22 @@ def test_voltages_that_no_line_holds_have_no_sag(
     found = line_drop(own, device, STEP, R * ohm)
     assert found == line_drop(parameters, device, STEP, R * ohm)._replace(bias=None)
     off = replace(parameters, decay=np.full((N, M), 0.08))
-    assert line_drop(off, device, STEP, R * ohm).bias is None
+    assert line_drop(off, device, STEP, R * ohm).bias == 0
+
+
+def test_a_line_almost_at_ground_does_not_sag_by_its_own_measure(
+    parameters: LayerParameters, device: Memristor
+) -> None:
+    decay = parameters.decay.copy()
+    decay[:, :4] = device.decay(1 * nvolt, STEP)
+    p = replace(parameters, decay=decay)
+    cells = np.asarray(device.conductance(p.weight.T) / siemens)
+    line = np.asarray(device.bias_voltage(p.decay.T) / volt)
+    u, v = oracles.dense_crossbar(cells, line[:, 0], np.zeros(N), R)
+    fallen = line - np.maximum(u - v, 0)  # no device is held below its smallest bias
+    found = line_drop(p, device, STEP, R * ohm).bias
+    assert found == pytest.approx((fallen[4:] / line[4:]).max(), rel=1e-9)
+    assert (fallen[:4] / line[:4]).max() == 1
 
 
 def test_the_resistance_of_a_bound_is_where_the_sag_is_that(
