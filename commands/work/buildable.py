@@ -25,7 +25,7 @@ from mstpn.network.frames import STEP_DURATION
 from mstpn.network.line_drop import LineDrop, line_drop, resistance_at
 from mstpn.network.step_time import StepTime
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
-from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.memristor import DECAY_ROUNDING, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
 from mstpn.synapses.programming.array import PulseSpread
 from mstpn.synapses.programming.write import Method
@@ -100,7 +100,7 @@ def recordings(
     for path, game in zip(options.load, found, strict=True):
         if not np.array_equal(game.weight, layer.weight.T):
             raise ValueError(f"{path} is of another agent, give its --checkpoint")
-        if not np.array_equal(game.decay, layer.decay.T):
+        if not np.allclose(game.decay, layer.decay.T, rtol=0, atol=DECAY_ROUNDING):
             raise ValueError(
                 f"{path} is of other Lambda, give the --device (and --nearest-decay) that it was "
                 "played with"
