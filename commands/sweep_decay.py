@@ -4,7 +4,8 @@
 
 Needs `pip install 'mstpn[train]'`. Every agent is one task of one thread in a folder of its own;
 the same command again goes on where the last one stopped, and with `--report-only` it writes
-the table and the figure of what is there so far. On a Ray cluster (`--address`, with
+the table and the figure of what is there so far; `--watch` does so again and again while others
+train, and shows all agents on the terminal. On a Ray cluster (`--address`, with
 `mstpn[sweep]`) the output folder must be on a disk that all machines share. Options that this
 program does not know are those of `mstpn train`.
 
@@ -55,7 +56,11 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, li
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
     add_runner_options(parser)
     parser.set_defaults(processes=os.cpu_count() or 1)
-    parser.add_argument("--report-only", action="store_true", help="train nothing")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--report-only", action="store_true", help="train nothing")
+    only.add_argument(
+        "--watch", action="store_true", help="train nothing, show how the agents get on"
+    )
     parser.add_argument("--json", type=Path, metavar="PATH", help="the table of cells")
     options, rest = parser.parse_known_args(arguments)
     options.ranges = options.ranges or [decay_range(text) for text in DEFAULT_RANGES]

@@ -1,6 +1,6 @@
 """Train the m-STPN agent on Pong by reinforcement learning.
 
-    mstpn train --total-steps 4000000 --out runs/pong
+    mstpn train --seed 1 --out runs/pong
 
 Needs `pip install 'mstpn[train]'`. The options are those of `mstpn.bridge.training.options`; what
 is done is told in `mstpn.bridge.training.train`.

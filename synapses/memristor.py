@@ -38,11 +38,7 @@ from mstpn.synapses.support.files import one_line
 from mstpn.synapses.support.sourced import Constant
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = [
-    "DEFAULT_DEVICE",
-    "DeviceError",
-    "Memristor",
-]
+__all__ = ["DEFAULT_DEVICE", "DeviceError", "Memristor"]
 
 _SMALLEST, _LARGEST = 1e-24, 1e6  # what no device is beyond; products stay finite between
 _VOLTAGE_ROUNDING = 1e-9  # volt

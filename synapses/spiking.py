@@ -36,10 +36,10 @@ from brian2.units import Quantity, ms
 
 from mstpn.synapses import law
 from mstpn.synapses.equations import G_READ, SETTLE, SPIKE_DRIVEN, SPREAD_SPIKES, code
+from mstpn.synapses.group import guards_of, initial_of, namespace_of, put_on
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Deviations
 from mstpn.synapses.settling import Guard, SettlingSynapses
-from mstpn.synapses.st_hebb import guards_of, initial_of, namespace_of, put_on
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [

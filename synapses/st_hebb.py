@@ -20,14 +20,14 @@ Source: Rodriguez, Guo and Moraitis, ICML 2022 (recursion); Weilenmann et al., N
 Communications 15 (2024), Figs. 3 and 4 (decay, pulses, energies).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from brian2 import Clock, Equations, NeuronGroup, TimedArray, get_device
 from brian2.devices.device import RuntimeDevice
 from brian2.equations.equations import SUBEXPRESSION
-from brian2.units import Quantity, volt
+from brian2.units import Quantity
 from brian2.utils.stringtools import get_identifiers
 from numpy.typing import NDArray
 
@@ -35,7 +35,6 @@ from mstpn.synapses import law
 from mstpn.synapses.equations import (
     CLOCK_DRIVEN,
     DECAY,
-    DECAY_OF_STEP,
     DISTURB,
     E_UNIT,
     EVENT_DRIVEN,
@@ -63,11 +62,12 @@ from mstpn.synapses.equations import (
     get_shared_constants,
     share_constants,
 )
+from mstpn.synapses.group import check_weight, guards_of, initial_of, namespace_of, put_on
 from mstpn.synapses.memristor import Memristor
-from mstpn.synapses.nonidealities import CYCLE_NOISE, Deviations
+from mstpn.synapses.nonidealities import Deviations
 from mstpn.synapses.periphery import Periphery
 from mstpn.synapses.rows import visit_rows
-from mstpn.synapses.settling import Guard, SettlingSynapses
+from mstpn.synapses.settling import SettlingSynapses
 from mstpn.synapses.write_limits import WriteLimits
 
 __all__ = [
@@ -328,13 +328,6 @@ def get_synapses(
     return synapses
 
 
-def put_on(synapses: SettlingSynapses, deviations: Deviations, device: Memristor) -> None:
-    synapses.V_half = device.decay_half_voltage + deviations.half_voltage_shift * volt
-    synapses.device_gain = deviations.update_gain
-    if deviations.read_gain is not None:
-        synapses.read_gain = deviations.read_gain
-
-
 def apply_bias(
     synapses: SettlingSynapses,
     device: Memristor,
@@ -381,17 +374,6 @@ def apply_bias(
             setattr(synapses, variable, value)
 
 
-def check_weight(weight: Any, device: Memristor) -> None:
-    """Raise ValueError if a long-term weight is outside the device's conductance window."""
-    values = np.asarray(weight, dtype=float)
-    low, high = device.weight_min, device.weight_max
-    if not ((values >= low) & (values <= high)).all():
-        raise ValueError(
-            f"weight must lie in [{low:.4g}, {high:.4g}], the device's conductance window, "
-            f"got values from {values.min():.4g} to {values.max():.4g}"
-        )
-
-
 def _equations(form: str, spread: bool, slow: bool, wired: bool) -> Equations:
     equations = _EQUATIONS[form]
     for others in (SLOW,) * slow + (WIRED,) * wired:
@@ -419,63 +401,6 @@ def _without_traces(code: str) -> str:
     held = {"F_in", "lastupdate"}
     lines = code.splitlines(keepends=True)
     return "".join(line for line in lines if not held & get_identifiers(line))
-
-
-def namespace_of(
-    device: Memristor,
-    limits: WriteLimits | None,
-    deviations: Deviations | None,
-    delta_f_std: float,
-    periphery: Periphery | None = None,
-) -> dict[str, Any]:
-    namespace = constants(device, limits)
-    if deviations is None:
-        return namespace
-    if periphery is not None and periphery.disturb > 0:
-        namespace |= {name: getattr(periphery, name) for name in ("disturb", "disturb_energy")}
-    del namespace["V_half"], namespace["pulse_gain"]
-    namespace |= {"dF_std": delta_f_std, "cycle_noise": CYCLE_NOISE}
-    if deviations.slow_fraction > 0:
-        namespace["slow_fraction"] = deviations.slow_fraction
-        namespace["slow_tau_ratio"] = deviations.slow_tau_ratio
-    return namespace
-
-
-def initial_of(device: Memristor, deviations: Deviations | None) -> dict[str, Any]:
-    half = {} if deviations is None else {"V_half": device.decay_half_voltage}
-    return {"V_bias": device.bias_voltage_min} | half
-
-
-def guards_of(
-    device: Memristor, form: str, spread: bool, slow: bool, wired: bool = False
-) -> dict[str, Guard]:
-    closed = form != "clock-driven"
-    tau: tuple[tuple[str, str], ...] = (("tau", TAU),) if closed else ()
-    if form == "event-driven":
-        tau += (("decay", DECAY_OF_STEP),)
-    if slow:
-        tau += (("decay_slow", law.put(DECAY_OF_STEP, tau="tau_slow")),)
-    guards = {
-        "W": Guard(lambda weight: check_weight(weight, device)),
-        "Gamma": Guard(check_finite("gamma"), (("E_unit", E_UNIT),)),
-        "V_bias": Guard(device.decay, tau),
-        "F": Guard(check_finite("F"), (("F_in", "F"),) if closed else ()),
-    }
-    if spread:
-        guards["V_half"] = Guard(check_finite("V_half"), tau)
-    if wired:
-        guards["V_line"] = Guard(check_finite("V_line"))
-    if slow:
-        guards["F_slow"] = Guard(check_finite("F_slow"), (("F_slow_in", "F_slow"),))
-    return guards
-
-
-def check_finite(name: str) -> Callable[[Any], None]:
-    def check(values: Any) -> None:
-        if not np.isfinite(np.asarray(values)).all():
-            raise ValueError(f"{name} must be finite")
-
-    return check
 
 
 def _per_synapse(name: str, values: Any, synapses: SettlingSynapses) -> Any:

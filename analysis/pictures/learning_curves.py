@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 __all__ = ["CurvePoint", "draw_learning_curves", "thinned"]
 
+_RESAMPLES = 2000
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -40,9 +42,10 @@ def thinned(points: Sequence[CurvePoint], n: int) -> list[CurvePoint]:
 
 
 def draw_learning_curves(ax: Axes, points: Sequence[CurvePoint]) -> None:
-    """Mean over agents as a line, all agents between lowest and highest as a band.
+    """Mean over agents as a line, its bootstrapped 95 % interval over agents as a band.
 
-    Curves end where the first agent of their range does.
+    Curves end where the first agent of their range does; the interval of two agents is from one
+    to the other.
 
     Parameters
     ----------
@@ -60,14 +63,21 @@ def draw_learning_curves(ax: Axes, points: Sequence[CurvePoint]) -> None:
         span += f"= {low:g}" if low == high else f"\N{ELEMENT OF} [{low:g}, {high:g}]"
         plural = "agents" if len(agents) > 1 else "agent"
         (line,) = ax.plot(grid / 1e6, curves.mean(0), label=f"{span}, {len(agents)} {plural}")
-        ax.fill_between(
-            grid / 1e6, curves.min(0), curves.max(0), color=line.get_color(), alpha=0.2, linewidth=0
-        )
+        band = _interval(curves)
+        ax.fill_between(grid / 1e6, *band, color=line.get_color(), alpha=0.2, linewidth=0)
     ax.set_xlabel("agent steps (millions)")
     ax.set_ylabel("return, mean of 100 games")
     ax.set_ylim(-22, 22)
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     ax.legend(frameon=False)
+
+
+def _interval(curves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """95 % of the means of resampled agents, (2, n points), of curves of (n agents, n points)."""
+    drawn = np.random.default_rng(0).integers(len(curves), size=(_RESAMPLES, len(curves)))
+    times = np.stack([(drawn == k).sum(1) for k in range(len(curves))], axis=1)
+    interval: NDArray[np.float64] = np.percentile(times @ curves / len(curves), (2.5, 97.5), axis=0)
+    return interval
 
 
 def _agents(points: Sequence[CurvePoint]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:

@@ -54,42 +54,42 @@ class Options:
     )
     seed: int = _option(0, "of every random draw")
     torch_device: str = _option("cpu", "that trains, cpu or cuda")
-    total_steps: int = _option(4_000_000, "agent steps")
+    total_steps: int = _option(2_500_000, "agent steps")
 
     collect_beside: bool = _option(
         False, "play the next rollout while the last is used, by the agent before that update"
     )
 
     algorithm: str = _option("ppo", "ppo, or a2c as in STPN's code")
-    n_envs: int = _option(16, "games at once")
-    sticky: float = _option(0.0, "probability that the emulator repeats the last action")
+    n_envs: int = _option(32, "games at once")
+    sticky: float = _option(0.25, "probability that the emulator repeats the last action")
     flicker: float = _option(0.0, "probability that a frame is blanked")
     rollout_length: int = _option(64, "steps of each game between updates")
-    n_minibatches: int = _option(2, "groups of games per epoch, ppo only")
+    n_minibatches: int = _option(4, "groups of games per epoch, ppo only")
     n_epochs: int = _option(3, "passes over a rollout, ppo only")
-    learning_rate: float = _option(4e-4, "of Adam, falling linearly to 0")
-    discount: float = _option(0.99, "gamma of the return")
-    points_apart: bool = _option(False, "a point won or lost ends the return, as the game does")
+    learning_rate: float = _option(1e-3, "of Adam, falling linearly to 0")
+    discount: float = _option(0.998, "gamma of the return")
+    points_apart: bool = _option(True, "a point won or lost ends the return, as the game does")
     gae_lambda: float = _option(0.95, "lambda of the advantage estimate")
     clip: float = _option(0.1, "of the probability ratio, ppo only")
-    entropy_coefficient: float = _option(0.01, "weight of the entropy in the loss")
+    entropy_coefficient: float = _option(0.003, "weight of the entropy in the loss")
     value_coefficient: float = _option(0.5, "weight of the value error in the loss")
     gradient_clip: float = _option(0.5, "largest norm of the gradient")
     activity_penalty: float = _option(
         0.0, "weight of the mean conv feature in the loss, reached linearly"
     )
     tracking_penalty: float = _option(
-        0.0, "of the paddle's distance from a near ball, falling linearly to 0"
+        0.2, "of the paddle's distance from a near ball, falling linearly to 0"
     )
     position_coefficient: float = _option(
-        0.0, "weight of the error in the positions of ball and paddle that a head predicts from h"
+        0.1, "weight of the error in the positions of ball and paddle that a head predicts from h"
     )
     teacher: str = _option("", "checkpoint to imitate, which is shown every frame; none if absent")
     teacher_coefficient: float = _option(
         1.0, "weight of the divergence from the teacher's policy, falling linearly to 0"
     )
-    pixel_zero: float = _option(0.0, "grey level that the front-end takes for 0")
-    pixel_unit: float = _option(255.0, "grey levels that the front-end takes for 1")
+    pixel_zero: float = _option(87.0, "grey level that the front-end takes for 0")
+    pixel_unit: float = _option(63.75, "grey levels that the front-end takes for 1")
 
     contrast_only: bool = _option(
         False, "features answer to contrast alone: a blank frame is as silent as the empty field"
@@ -136,7 +136,7 @@ class Options:
     out_res: float = _option(0.0, "step of the outputs over their range, or number of steps")
     out_bound: float = _option(12.0, "largest output, with out-res, in units of W z")
 
-    evaluation_steps: int = _option(250_000, "agent steps between evaluations, 0 for none")
+    evaluation_steps: int = _option(0, "agent steps between evaluations, 0 for none")
     evaluation_games: int = _option(16, "greedy games per evaluation")
     save_minutes: float = _option(3.0, "minutes between checkpoints")
     json: str = _option("", "file for the summary")
@@ -212,11 +212,11 @@ class Options:
         """The command line that gives these options."""
         words = ["mstpn", "train"]
         for f in fields(self):
-            value = getattr(self, f.name)
-            if value != f.default:
-                words.append("--" + f.name.replace("_", "-"))
-                if not isinstance(value, bool):
-                    words.append(str(value))
+            value, name = getattr(self, f.name), f.name.replace("_", "-")
+            if isinstance(value, bool) and value != f.default:
+                words.append(f"--{name}" if value else f"--no-{name}")
+            elif value != f.default:
+                words += [f"--{name}", str(value)]
         return shlex.join(words)
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
@@ -242,7 +242,8 @@ def parse_options(arguments: list[str] | None) -> tuple[Options, argparse.Argume
     for f in fields(Options):
         name, text = "--" + f.name.replace("_", "-"), f.metadata["help"]
         if f.type is bool:
-            parser.add_argument(name, action="store_true", help=text)
+            action = argparse.BooleanOptionalAction if f.default else "store_true"
+            parser.add_argument(name, action=action, default=f.default, help=text)
         else:
             parser.add_argument(
                 name,

@@ -1,6 +1,6 @@
 """Train the m-STPN agent on Pong by reinforcement learning.
 
-    mstpn train --total-steps 4000000 --out runs/pong
+    mstpn train --seed 1 --out runs/pong
 
 The state (h, F) is carried from one rollout to the next and zeroed when a game ends;
 minibatches are whole sequences of some of the games. `--collect-beside` plays the next rollout

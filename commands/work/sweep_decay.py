@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,12 @@ from mstpn.synapses.support.files import atomic_write, replacing, write_json
 from mstpn.synapses.support.tidy import csv_text
 
 POINTS_PER_AGENT = 400
+REDRAW_SECONDS = 60.0
+LOOK_SECONDS = 5.0
+QUIET_SECONDS = 120.0
+"""After which a training that writes nothing is taken for stopped."""
+BAR, RECENT = 20, 30
+"""Characters of a bar; lines of a log that say how fast a training is."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,30 @@ class Cell:
         records = self.records
         return int(records[-1]["step"]) if records else 0
 
+    @property
+    def is_training(self) -> bool:
+        """Whether its log was written to a moment ago."""
+        path = self.folder / "log.jsonl"
+        return path.exists() and time.time() - path.stat().st_mtime < QUIET_SECONDS
+
+    def line(self) -> str:
+        """How it gets on, for a person."""
+        records, total = self.records, self.options.total_steps
+        steps = int(records[-1]["step"]) if records else 0
+        returns = [r["mean_return"] for r in records if "mean_return" in r]
+        done = min(steps / total, 1.0)
+        bar = ("#" * round(BAR * done)).ljust(BAR, ".")
+        words = f"{self.options.decay_min:>6g} to {self.options.decay_max:<5g} seed"
+        words += f" {self.options.seed:<3} {bar} {steps / 1e6:6.2f} of {total / 1e6:.2f} M"
+        words += f" {returns[-1]:+7.1f}" if returns else " " * 8
+        if self.status == "stopped" and self.is_training:
+            recent = records[-RECENT:]
+            took = recent[-1]["seconds"] - recent[0]["seconds"]
+            rate = (steps - recent[0]["step"]) / took if took > 0 else 0.0
+            left = f", {(total - steps) / rate / 60:.0f} min left" if rate else ""
+            return f"{words}  training, {rate:.0f} steps/s{left}"
+        return f"{words}  {self.status}"
+
 
 def train_cell(cell: Cell) -> bool:
     """Train one agent, in a process of its own."""
@@ -67,14 +98,45 @@ def train_cell(cell: Cell) -> bool:
     return True
 
 
+class Redrawing:
+    """Tables and figure anew, at most once in a while and only if an agent has advanced."""
+
+    def __init__(self, cells: list[Cell], folder: Path) -> None:
+        self.cells, self.folder = cells, folder
+        self.next, self.steps = 0.0, -1
+
+    def look(self) -> int:
+        """Steps of all agents so far."""
+        steps = sum(min(c.steps, c.options.total_steps) for c in self.cells)
+        if steps > self.steps and time.monotonic() >= self.next:
+            write_files(self.cells, self.folder)
+            self.next, self.steps = time.monotonic() + REDRAW_SECONDS, steps
+        return steps
+
+
+def watched(cells: list[Cell], folder: Path) -> None:
+    """Show all agents until Ctrl-C or until none is left to train; once where nobody looks."""
+    drawing = sys.stdout.isatty()
+    redrawing = Redrawing(cells, folder)
+    while True:
+        redrawing.look()
+        lines = [f"{'Lambda':>15}{'agent steps':>37}{'return':>17}", *(c.line() for c in cells)]
+        if drawing:
+            print("\033[H\033[2J", end="")
+        print("\n".join(lines), flush=True)
+        if not drawing or all(c.status == "finished" for c in cells):
+            return
+        time.sleep(LOOK_SECONDS)
+
+
 def trained(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:
     """Train what is not finished; one failed agent does not stop the rest."""
     todo = {k: c for k, c in enumerate(cells) if c.steps < c.options.total_steps}
-    done = list(cells)
+    done, redrawing = list(cells), Redrawing(cells, options.out)
     with tqdm(total=sum(c.options.total_steps for c in cells), unit="step", disable=None) as bar:
 
         def progress() -> None:
-            bar.n = sum(min(c.steps, c.options.total_steps) for c in cells)
+            bar.n = redrawing.look()
             bar.refresh()
 
         number = {cell: k for k, cell in todo.items()}
@@ -100,8 +162,8 @@ def curve(cell: Cell) -> list[CurvePoint]:
     return thinned(points, POINTS_PER_AGENT)
 
 
-def write_results(cells: list[Cell], folder: Path, json_path: Path | None) -> None:
-    """`curves.csv`, `cells.csv`, `figure_4b.png` and the table on the terminal."""
+def write_files(cells: list[Cell], folder: Path) -> list[dict[str, object]]:
+    """`curves.csv`, `cells.csv` and `figure_4b.png`; the rows of `cells.csv`."""
     curves = [curve(cell) for cell in cells]
     points = [point for mine in curves for point in mine]
     atomic_write(folder / "curves.csv", csv_text([asdict(p) for p in points]).encode())
@@ -118,24 +180,28 @@ def write_results(cells: list[Cell], folder: Path, json_path: Path | None) -> No
         for c, mine in zip(cells, curves, strict=True)
     ]
     atomic_write(folder / "cells.csv", csv_text(rows).encode())
-    if json_path is not None:
-        write_json(json_path, rows)
-    for row in rows:
-        print("  ".join(f"{value!s:>11}" for value in row.values()))
     if points:
         figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
         draw_learning_curves(ax, points)
         with replacing(folder / "figure_4b.png") as partial:
             figure.savefig(partial, dpi=150)
+        plt.close(figure)
+    return rows
 
 
 def run(options: argparse.Namespace, agents: list[Options]) -> bool:
     """Train, write, print; return whether an agent failed."""
     started = time.monotonic()
     cells = [Cell(agent) for agent in agents]
-    if not options.report_only:
+    if options.watch:
+        watched(cells, options.out)
+    elif not options.report_only:
         cells = trained(cells, options)
-    write_results(cells, options.out, options.json)
+    rows = write_files(cells, options.out)
+    if options.json is not None:
+        write_json(options.json, rows)
+    for row in [] if options.watch else rows:
+        print("  ".join(f"{value!s:>11}" for value in row.values()))
     counts = Counter(c.status for c in cells)
     states = ("finished", "stopped", "failed", "missing")
     print(

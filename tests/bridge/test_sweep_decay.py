@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scipy.stats
 import scripts
 
 from mstpn.analysis.pictures.learning_curves import (
@@ -16,6 +18,7 @@ from mstpn.analysis.pictures.learning_curves import (
     draw_learning_curves,
     thinned,
 )
+from mstpn.bridge.training.options import parse_options
 from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.support.tidy import csv_text, read_rows
 
@@ -24,7 +27,7 @@ SCRIPT = scripts.FOLDER / "sweep_decay.py"
 
 def sweep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     grid = ("--ranges", "0:0", "0.08:0.92", "--seeds", "1", "--out", str(folder))
-    tiny = ("--n-envs", "2", "--rollout-length", "8", "--n-hidden", "4", "--evaluation-steps", "0")
+    tiny = ("--n-envs", "2", "--n-minibatches", "2", "--rollout-length", "8", "--n-hidden", "4")
     command = [sys.executable, str(SCRIPT), *grid, *tiny, *arguments]
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -78,6 +81,61 @@ def test_a_report_of_what_is_there_trains_nothing(tmp_path: Path) -> None:
     assert [p.name for p in folder.iterdir()] == ["log.jsonl"]
 
 
+def test_watching_shows_every_agent_and_draws_what_is_new(tmp_path: Path) -> None:
+    for seed, last in ((7, 16), (8, 32), (9, 16)):
+        folder = tmp_path / f"decay_0_0/seed_{seed}"
+        folder.mkdir(parents=True)
+        records = [
+            {"step": 8, "seconds": 1.0, "mean_return": -21.0},
+            {"step": last, "seconds": 1.5, "mean_return": -20.5},
+        ]
+        (folder / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    os.utime(tmp_path / "decay_0_0/seed_9/log.jsonl", (0, 0))
+    words = ("--total-steps", "32", "--first-seed", "7", "--seeds", "3", "--watch")
+    done = sweep(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("seed") for line in done.stdout.splitlines() if "seed" in line]
+    # 8 steps in half a second, 16 left
+    assert lines[0][1].split("-20.5")[1] == "  training, 16 steps/s, 0 min left"
+    assert [line[1].split()[-1] for line in lines[1:]] == ["finished", "stopped", *["missing"] * 3]
+    assert lines[1][1].split()[1] == "#" * 20
+    assert (tmp_path / "figure_4b.png").exists()
+    assert "not allowed with" in sweep(tmp_path, *words, "--report-only").stderr
+
+
+def test_while_agents_train_the_figure_is_drawn_when_one_has_advanced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = scripts.load("work.sweep_decay")
+    drawn: list[int] = []
+    now = [0.0]
+    monkeypatch.setattr(work, "write_files", lambda cells, folder: drawn.append(int(now[0])))
+    monkeypatch.setattr(work.time, "monotonic", lambda: now[0])
+    options, _ = parse_options(["--out", str(tmp_path), "--total-steps", "100"])
+    redrawing = work.Redrawing([work.Cell(options)], tmp_path)
+    for second, steps in ((0, 0), (5, 8), (70, 8), (75, 8), (80, 16), (135, 500)):
+        now[0] = second
+        (tmp_path / "log.jsonl").write_text(json.dumps({"step": steps}) + "\n")
+        assert redrawing.look() == min(steps, 100)
+    assert drawn == [0, 70, 135]
+
+
+def test_the_band_is_the_bootstrapped_interval_of_the_mean() -> None:
+    returns = np.random.default_rng(5).normal(size=12)
+    _, ax = plt.subplots()
+    made = [CurvePoint(0, 0, seed, step, r) for seed, r in enumerate(returns) for step in (0, 9)]
+    draw_learning_curves(ax, made)
+    band = np.asarray(ax.collections[0].get_paths()[0].vertices)[:, 1]
+    plt.close("all")
+    wanted = scipy.stats.bootstrap(
+        (returns,), np.mean, n_resamples=20_000, method="percentile", rng=1
+    ).confidence_interval
+    # a 2.5 % quantile of 2,000 means is known to 0.08 of their standard deviation; five times that
+    close = 0.4 * returns.std() / np.sqrt(12)
+    assert abs(band.min() - wanted.low) < close
+    assert abs(band.max() - wanted.high) < close
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -114,7 +172,7 @@ def test_thinned_keeps_the_ends() -> None:
     assert thinned(kept, 9) == kept
 
 
-def test_the_line_is_the_mean_and_the_band_the_range_of_the_agents() -> None:
+def test_the_line_is_the_mean_and_the_band_of_two_agents_their_range() -> None:
     _, ax = plt.subplots()
     draw_learning_curves(ax, [*points(0, 0.01), *points(1, 0.02)])
     line = ax.lines[0]

@@ -19,6 +19,8 @@ from mstpn.network.twin.layer import TwinConfig
 SMALL = [
     "--n-envs",
     "2",
+    "--n-minibatches",
+    "2",
     "--rollout-length",
     "20",
     "--n-hidden",

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,16 +32,8 @@ from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
 
 TINY = (
-    "--evaluation-steps",
-    "0",
-    "--n-envs",
-    "2",
-    "--rollout-length",
-    "8",
-    "--n-hidden",
-    "4",
-    "--seed",
-    "3",
+    *("--n-envs", "2", "--n-minibatches", "2", "--rollout-length", "8", "--n-hidden", "4"),
+    *("--seed", "3", "--sticky", "0", "--tracking-penalty", "0", "--position-coefficient", "0"),
 )
 
 
@@ -506,6 +499,14 @@ def test_contrast_alone_is_seen_and_some_channels_are_lit(tmp_path: Path) -> Non
     assert saved["front_end.conv1.bias"].max() <= 0
 
 
+def test_the_command_of_options_gives_them_again() -> None:
+    arguments = ["--no-points-apart", "--no-memory", "--learning-rate", "2e-4", "--device", "a b"]
+    options, _ = parse_options(arguments)
+    assert (options.points_apart, options.no_memory) == (False, True)
+    assert parse_options(shlex.split(options.command)[2:])[0] == options
+    assert parse_options([])[0].command == "mstpn train"
+
+
 def test_tracking_penalty_ends_with_the_training(tmp_path: Path) -> None:
     arguments = ["--out", str(tmp_path), *TINY, "--total-steps", "64"]
     options, _ = parse_options([*arguments, "--tracking-penalty", "0.5"])
@@ -522,7 +523,7 @@ def test_tracking_penalty_ends_with_the_training(tmp_path: Path) -> None:
 
 
 def test_returns_end_at_each_point_if_wanted(tmp_path: Path) -> None:
-    for wanted, ends in ((["--points-apart"], True), ([], False)):
+    for wanted, ends in (([], True), (["--no-points-apart"], False)):
         arguments = ["--out", str(tmp_path), *TINY, "--rollout-length", "200", *wanted]
         rollout = train.Trainer(parse_options(arguments)[0])._collect()
         points = rollout.rewards != 0

@@ -21,8 +21,8 @@ from mstpn.network.twin.checkpoint import load_checkpoint
 from mstpn.synapses.memristor import Memristor
 
 TRAINING = (
-    *("--", "--n-hidden", "2", "--n-envs", "2", "--rollout-length", "8", "--total-steps", "32"),
-    *("--evaluation-steps", "0"),
+    *("--", "--n-hidden", "2", "--n-envs", "2", "--n-minibatches", "2"),
+    *("--rollout-length", "8", "--total-steps", "32"),
 )
 
 
