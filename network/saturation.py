@@ -9,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.network.brian import MSTPNNetwork
+from mstpn.network.step_time import counting
+from mstpn.synapses.support.brian_target import compiles
 
 __all__ = ["H_SATURATED", "Saturation"]
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.uint8]
+Counts = NDArray[np.int64]
 
 H_SATURATED = 0.999
 """|h| from which a unit counts as saturated."""
@@ -46,34 +52,32 @@ class Saturation:
         self.counts = np.zeros((3, 2), dtype=np.int64)
         n_pre = network.presynaptic.N
         self._outside = np.zeros(n_pre, np.int64)  # synapses of each row, as of its last sample
-        self._visited = np.ones(n_pre, bool)  # rows since that sample
+        self._visited = np.ones(n_pre, np.uint8)  # rows since that sample
         self._seen = network.synapses.n_assignments
+        self._kernel = counting() if compiles() else _Uncompiled
 
     def observe(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
         """Look at the network after a step from z, (M,), to h, (N,)."""
-        active = z != 0
-        self._visited |= active
-        if self.counts[0, 1] // h.size % self._every == 0:
+        due = self.counts[0, 1] // h.size % self._every == 0
+        self._kernel.look(z, h, self._visited, H_SATURATED, self.counts)
+        if due:
             self._sample(z, h)
-            self._visited = active  # their pulses are still to come
-        self.counts[0] += np.count_nonzero(np.abs(h) >= H_SATURATED), h.size
+            self._visited[:] = z != 0  # their pulses are still to come
 
     def _sample(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
-        active = np.flatnonzero(z)
-        size = np.abs(self._network.view_of_synapses("Gamma")[active] * np.outer(z[active], h))
-        self.counts[1] += (size > self._largest).sum(), size.size
-        disturbed = "every" in self._network.presynaptic.events
-        if disturbed or self._seen != self._network.synapses.n_assignments:
-            self._seen = self._network.synapses.n_assignments
+        network, synapses = self._network, self._network.synapses
+        view = network.view_of_synapses
+        self.counts[1] += self._kernel.above(z, h, view("Gamma"), self._largest)
+        disturbed = "every" in network.presynaptic.events
+        if disturbed or self._seen != synapses.n_assignments:
+            self._seen = synapses.n_assignments
             self._visited[:] = True
-        rows = np.flatnonzero(self._visited)
-        view, slow = self._network.view_of_synapses, "F_slow" in self._network.synapses.variables
-        total = sum(view(name)[rows] for name in ("W", "F", *(["F_slow"] if slow else [])))
-        low, high = self._window
-        limited = self._network.parameters.limits is not None
-        below, above = (np.less_equal, np.greater_equal) if limited else (np.less, np.greater)
-        self._outside[rows] = (below(total, low) | above(total, high)).sum(axis=1)
-        self.counts[2] += self._outside.sum(), self._network.parameters.weight.size
+        parts = view("W"), view("F")
+        if "F_slow" in synapses.variables:
+            parts = view("W") + view("F"), view("F_slow")
+        limited = network.parameters.limits is not None
+        self._kernel.outside(*(*parts, self._visited, self._outside, *self._window, limited))
+        self.counts[2] += self._outside.sum(), network.parameters.weight.size
 
     def shares(self) -> dict[str, float]:
         """Shares so far.
@@ -89,3 +93,33 @@ class Saturation:
             name: float(hits / max(of, 1))
             for name, (hits, of) in zip(_NAMES, self.counts, strict=True)
         }
+
+
+class _Uncompiled:
+    """The kernel without a compiler."""
+
+    @staticmethod
+    def look(z: Array, h: Array, visited: Rows, saturated: float, counts: Counts) -> None:
+        visited |= z != 0
+        counts[0] += np.count_nonzero(np.abs(h) >= saturated), h.size
+
+    @staticmethod
+    def above(z: Array, h: Array, gamma: Array, largest: float) -> tuple[int, int]:
+        active = np.flatnonzero(z)
+        size = np.abs(gamma[active] * np.outer(z[active], h))
+        return int((size > largest).sum()), size.size
+
+    @staticmethod
+    def outside(
+        weight: Array,
+        short_term: Array,
+        visited: Rows,
+        counted: Counts,
+        low: float,
+        high: float,
+        ends: bool,
+    ) -> None:
+        rows = np.flatnonzero(visited)
+        total = weight[rows] + short_term[rows]
+        below, above = (np.less_equal, np.greater_equal) if ends else (np.less, np.greater)
+        counted[rows] = (below(total, low) | above(total, high)).sum(axis=1)

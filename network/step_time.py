@@ -11,6 +11,7 @@ A row without a pulse to any of its synapses takes no time.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from brian2.units import Quantity, second
@@ -21,10 +22,14 @@ from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.support.brian_target import compiles, extension
 from mstpn.synapses.write_limits import WriteLimits
 
-__all__ = ["StepTime"]
+__all__ = ["StepTime", "counting"]
 
 Array = NDArray[np.float64]
-_SOURCE = Path(__file__).with_suffix(".pyx")
+
+
+def counting() -> Any:
+    """The compiled module of what is counted; compiled or loaded at the first call."""
+    return extension(Path(__file__).with_name("counting.pyx").read_text())
 
 
 class StepTime:
@@ -56,7 +61,7 @@ class StepTime:
         self._smallest = (limits or WriteLimits()).smallest_issued
         self._pulse_second = float(device.pulse_width / second)
         self._read_second = float(device.read_duration / second)
-        self._rows = extension(_SOURCE.read_text()).written_rows if compiles() else _written_rows
+        self._count = counting().step_time if compiles() else _count
         self.totals = np.zeros(5)
 
     @classmethod
@@ -71,11 +76,10 @@ class StepTime:
 
     def observe(self, z: Array, h: Array) -> None:
         """Count the step from z, (M,), to h, (N,): its reads and the pulses it asks for."""
-        rows = self._rows(z, h, self._gamma(), self._smallest)
-        time = rows * self._pulse_second + float(np.abs(z).max()) * self._read_second
-        steps, row_sum, row_most, time_sum, most = self.totals.tolist()
-        row_most, most = max(row_most, rows), max(most, time)
-        self.totals[:] = steps + 1, row_sum + rows, row_most, time_sum + time, most
+        self._count(
+            *(z, h, self._gamma(), self._smallest),
+            *(self._pulse_second, self._read_second, self.totals),
+        )
 
     def summary(self) -> dict[str, float]:
         """So far.
@@ -95,8 +99,20 @@ class StepTime:
         }
 
 
-def _written_rows(z: Array, h: Array, gamma: Array, smallest: float) -> int:
-    """How many rows have an update of at least this size, without a compiler."""
+def _count(
+    z: Array,
+    h: Array,
+    gamma: Array,
+    smallest: float,
+    pulse_second: float,
+    read_second: float,
+    totals: Array,
+) -> None:
+    """Count a step without a compiler."""
     active = np.flatnonzero(z)
     sizes = np.abs(gamma[active] * h * z[active, None])
-    return int(np.count_nonzero((sizes >= smallest).any(axis=1)))
+    rows = int(np.count_nonzero((sizes >= smallest).any(axis=1)))
+    time = rows * pulse_second + float(np.abs(z).max()) * read_second
+    steps, row_sum, row_most, time_sum, most = totals.tolist()
+    row_most, most = max(row_most, rows), max(most, time)
+    totals[:] = steps + 1, row_sum + rows, row_most, time_sum + time, most
