@@ -3,10 +3,11 @@
     python tests/benchmarks/many_games.py --json many_games.json
 
 First whole games by the command that users have, `pong_brian.py --processes N`: games a minute
-and time of the whole command, start included. Then K networks of the size of Pong's in this
-process, on the same random features, in three ways: `in turn`, K `MSTPNNetwork` stepped one
-after the other; `one network`, the objects of all K in one Brian2 `Network`; `one group`, a
-single `Synapses` of K blocks, which is not all to all and so goes through Brian2's queue.
+and time of the whole command, start included; and what the machine allows, loops over arrays of
+some megabytes in one process and in as many as games are played in. Then K networks of the size of
+Pong's in this process, on the same random features, in three ways: `in turn`, K `MSTPNNetwork`
+stepped one after the other; `one network`, the objects of all K in one Brian2 `Network`; `one
+group`, a single `Synapses` of K blocks, which is not all to all and so goes through Brian2's queue.
 """
 
 import argparse
@@ -55,6 +56,31 @@ def play(games: int, processes: int) -> dict[str, Any]:
         "games_per_minute": 60 * games / seconds,
         "mean_game_seconds": float(np.mean([game["wall_time_s"] for game in played])),
     }
+
+
+_LOOP = """
+import time
+import numpy as np
+a = np.ones({n})
+a *= 1.0
+started = time.perf_counter()
+for _ in range({times}):
+    a *= 1.0
+print(time.perf_counter() - started)
+"""
+
+
+def streams(megabytes: float, processes: int) -> float:
+    """How many times the work of one process so many do in the same time, each in its array."""
+    n = int(megabytes * 1e6 / 8)
+    command = [sys.executable, "-c", _LOOP.format(n=n, times=int(2e9 / n))]
+
+    def seconds(k: int) -> float:
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(k)]
+        return max(float(p.communicate()[0]) for p in running)
+
+    one, several = (min(seconds(k) for _ in range(3)) for k in (1, processes))
+    return processes * one / several
 
 
 Step = Callable[[np.ndarray], None]
@@ -168,6 +194,12 @@ def main() -> None:
             f"{r['games_per_minute']:.1f} a minute, {r['mean_game_seconds']:.1f} s each"
             f" (load before: {r['load_average_before']:.1f})"
         )
+    most = max(options.processes)
+    machine = {f"{size:g} MB": streams(size, most) for size in (1, 4, 16)}
+    print(
+        f"loops over arrays, {most} processes : one, of each the array: "
+        + ", ".join(f"{size} {ratio:.2f}" for size, ratio in machine.items())
+    )
     print("ms per step and network of 169,984 synapses: " + ", ".join(WAYS))
     populations = []
     for k in options.networks:
@@ -175,7 +207,8 @@ def main() -> None:
         populations.append({"networks": k, "step_ms": found})
         print(f"{k:3d} networks: " + ", ".join(f"{value:.3f}" for value in found.values()))
     if options.json is not None:
-        content = {"active_fraction": ACTIVE, "processes": played, "populations": populations}
+        content = {"active_fraction": ACTIVE, "processes": played}
+        content |= {"machine": machine, "populations": populations}
         options.json.write_text(json.dumps(content, indent=1))
 
 

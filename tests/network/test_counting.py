@@ -33,6 +33,6 @@ def test_compiled_counts_are_those_of_numpy() -> None:
     assert np.array_equal(*counts)
     assert counts[0, 0, 0] > 0
     assert visited.any()
-    close = {"rtol": 20 * np.finfo(float).eps}  # a sum of 20 times
-    np.testing.assert_allclose(totals[0], totals[1], **close)
+    close = 20 * float(np.finfo(float).eps)  # a sum of 20 times
+    np.testing.assert_allclose(totals[0], totals[1], rtol=close)
     assert totals[0, 2] > 0
