@@ -210,14 +210,16 @@ def test_an_interrupt_within_a_destructor_is_not_lost() -> None:
 
 def test_an_interrupt_while_a_network_is_built_is_one_line() -> None:
     code = (
-        "import sys\n"
+        "import gc, sys\n"
         "import mstpn.commands.work\n"
         "from mstpn.synapses.support.command_line import exit_status\n"
         "def work():\n"
         "    from brian2 import NeuronGroup\n"
         "    group = NeuronGroup(1, 'v : 1')\n"
         "    raise KeyboardInterrupt\n"
-        "sys.exit(exit_status('x', work))"
+        "status = exit_status('x', work)\n"
+        "gc.collect()\n"
+        "sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "x: stopped\n")
