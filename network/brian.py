@@ -164,7 +164,7 @@ class MSTPNNetwork:
         self.parameters, self._n_features = parameters, parameters.n_features
         self.device, self._exponent = device, device.energy_exponent
         self.nonidealities = spread = nonidealities or None
-        self._periphery = periphery = spread.periphery(device) if spread is not None else None
+        self._periphery = spread.periphery(device) if spread is not None else None
         # here alone (N, M) becomes (M, N), the order of the synapses
         weight, decay, gamma = (
             x.T.ravel() for x in (parameters.weight, parameters.decay, parameters.gamma)

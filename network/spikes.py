@@ -25,7 +25,15 @@ from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Deviations, Nonidealities
 from mstpn.synapses.spike_times import SpikeCode, get_receiving, get_sending, get_timed_synapses
 
-__all__ = ["SpikingMSTPNNetwork", "rounding"]
+__all__ = ["FULL_SCALE", "SpikingMSTPNNetwork", "full_scale_of", "rounding"]
+
+FULL_SCALE = 4.0
+"""Of inputs that are not normalised: a power of two above all of the shipped agents', 3.9."""
+
+
+def full_scale_of(normalisation: str) -> float:
+    """Full scale where none is given; an input of a normalised vector is at most 1."""
+    return 1.0 if normalisation == "l2" else FULL_SCALE
 
 
 def rounding(spike_code: SpikeCode) -> Nonidealities:
@@ -88,8 +96,8 @@ class SpikingMSTPNNetwork(MSTPNNetwork):
         if self.parameters.feedback:
             x[n_features:] = self._h
         x[:] = normalise(x, self.parameters.normalisation)
-        if self.spike_code.shuffled:
-            self.spike_code.shuffle(x, self._seed, int(self._timestep[0]))
+        if self.spike_code.times != "own":
+            self.spike_code.retime(x, self._seed, int(self._timestep[0]))
 
     def reset(self, noise_key: int = 0) -> None:
         """Back to the state before the first step; the key is that of times that are shuffled."""

@@ -55,6 +55,7 @@ __all__ = [
     "SENDING",
     "SPIKE",
     "TANH_OF_CHARGE",
+    "TIMES",
     "SpikeCode",
     "get_receiving",
     "get_sending",
@@ -63,6 +64,8 @@ __all__ = [
 
 MOST_BINS = 256
 """Of a frame."""
+TIMES = ("own", "shuffled", "mean")
+"""Of spikes, see `SpikeCode`."""
 
 SENDING = Equations("""
     x : 1                                               # to be sent in this frame
@@ -74,6 +77,7 @@ SENDING = Equations("""
     bins_left = n_bins - t_in_timesteps % n_bins : 1 (shared)   # of this frame, with this one
 """)
 """Presynaptic units."""
+_signed_bins = law.function(law.CONVERTED, "x, step, bound")
 _BINS = law.put(law.CONVERTED, x="(x/z_bin)", step="1", bound="n_bins")
 SEND = f"""
     z_last = z
@@ -126,48 +130,49 @@ class SpikeCode:
         B, of a frame.
     full_scale : float
         z_max, the |x| from which on the spike is in the first bin.
-    shuffled : bool
-        Whether the times of a frame are exchanged among its spikes, at random: which inputs are
-        active, their signs and the times are then as they were, and what time says of an input is
-        lost.
+    times : {"own", "shuffled", "mean"}
+        Of each spike its input's own; or those of a frame exchanged among its spikes at random; or
+        for all spikes of a frame that of their mean |x|. Which inputs spike, and their signs, are
+        as they were, and what time says of an input is lost.
 
     Raises
     ------
     ValueError
-        If there are fewer than 2 or more than `MOST_BINS` bins, or the full scale is not positive
-        and finite.
+        If there are fewer than 2 or more than `MOST_BINS` bins, the full scale is not positive
+        and finite, or there are no such times.
     """
 
     bins: int
     full_scale: float
-    shuffled: bool = False
+    times: str = "own"
 
     def __post_init__(self) -> None:
         if not 2 <= self.bins <= MOST_BINS or self.bins != int(self.bins):
             raise ValueError(f"bins must be an integer in [2, {MOST_BINS}], got {self.bins}")
         if not (math.isfinite(self.full_scale) and self.full_scale > 0):
             raise ValueError(f"full_scale must be positive and finite, got {self.full_scale}")
+        if self.times not in TIMES:
+            raise ValueError(f"times must be one of {', '.join(TIMES)}, got {self.times!r}")
 
     @property
     def bin_size(self) -> float:
         """What one bin is of z."""
         return self.full_scale / self.bins
 
-    def shuffle(self, x: NDArray[np.float64], seed: int, frame: int) -> None:
-        """Exchange, in place, the times of the inputs that spike."""
-        spiking = np.flatnonzero(np.abs(law_of_bins(x, self.bin_size, self.bins)))
-        size = np.random.default_rng([seed, frame]).permutation(np.abs(x[spiking]))
+    def retime(self, x: NDArray[np.float64], seed: int, frame: int) -> None:
+        """Give, in place, the inputs that spike the sizes of other times than their own."""
+        spiking = np.flatnonzero(_signed_bins(x / self.bin_size, 1.0, self.bins))
+        size = np.abs(x[spiking])
+        if self.times == "shuffled":
+            size = np.random.default_rng([seed, frame]).permutation(size)
+        elif self.times == "mean" and size.size:
+            size = np.full_like(size, size.mean())
         x[spiking] = np.copysign(size, x[spiking])
 
     def constants(self, device: Memristor) -> dict[str, Any]:
         """Namespace of the equations, beside `mstpn.synapses.equations.constants`."""
         t_bin = self.bin_size * device.read_duration
         return {"n_bins": self.bins, "z_bin": self.bin_size, "t_bin": t_bin}
-
-
-def law_of_bins(x: Any, size: float, bins: int) -> Any:
-    """Bins that are left at the spike of x, with its sign."""
-    return law.function(law.CONVERTED, "x, step, bound")(x / size, 1.0, bins)
 
 
 def get_sending(
