@@ -74,7 +74,8 @@ SENDING = Equations("""
     z : 1                                               # what the spike's time says, 0 before it
     z_last : 1                                          # of the last frame
     z_power : 1                                         # abs(z_last)**energy_exponent
-    bins_left = n_bins - t_in_timesteps % n_bins : 1 (shared)   # of this frame, with this one
+    due : boolean                                       # whether synapses are to be visited
+    bins_left = n_bins - t_in_timesteps % n_bins : integer (shared)   # of the frame, with this one
 """)
 """Presynaptic units."""
 _signed_bins = law.function(law.CONVERTED, "x, step, bound")
@@ -86,13 +87,14 @@ SEND = f"""
     signed_bins = {_BINS}
     line = sign(signed_bins)
     spike_bin = n_bins - int(abs(signed_bins))
+    due = spike_bin < n_bins or z_last != 0
 """
 """At the beginning of a frame, before its first bin: when to spike."""
 SPIKE = "n_bins - bins_left == spike_bin"
 """Condition of a spike, in every bin."""
 RECEIVED = "z = line*bins_left*z_bin"
 """At a spike, after it was read."""
-_DRIVEN = "bins_left == n_bins and (spike_bin < n_bins or z_last != 0)"
+_DRIVEN = "bins_left == n_bins and due"
 
 RECEIVING = Equations("""
     dQ/dt = I*read_share : coulomb                      # charge of this frame
