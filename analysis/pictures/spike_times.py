@@ -74,11 +74,10 @@ def draw_spike_times(games: Sequence[SpikeTimesGame], title: str) -> Figure:
     scores, energies = figure.subplots(1, 2)
     _draw_scores(scores, games)
     _draw_energies(energies, games)
+    bins = sorted({g.bins for g in games} - {0})
     for axes in (scores, energies):
-        axes.set_xscale("log", base=2)
+        axes.set_xticks(np.log2(bins), [str(b) for b in bins])
         axes.set(xlabel="bins a frame")
-        ticks = sorted({g.bins for g in games} - {0})
-        axes.set_xticks(ticks, [str(b) for b in ticks])
     figure.suptitle(title, fontsize=9)
     return figure
 
@@ -88,7 +87,9 @@ def _draw_scores(axes: Any, games: Sequence[SpikeTimesGame]) -> None:
         groups = by_bins(games, coding)
         if groups:
             mean, error = np.array([_mean_and_error(mine) for mine in groups.values()]).T
-            axes.errorbar(list(groups), mean, yerr=error, label=coding, markersize=4, **look)
+            axes.errorbar(
+                np.log2(list(groups)), mean, yerr=error, label=coding, markersize=4, **look
+            )
     for mine in by_bins(games, GRADED).values():
         mean, error = _mean_and_error(mine)
         axes.axhline(mean, color=GREY, linestyle="--", label=GRADED)
@@ -107,12 +108,14 @@ def _mean_and_error(games: Sequence[SpikeTimesGame]) -> tuple[float, float]:
 def _draw_energies(axes: Any, games: Sequence[SpikeTimesGame]) -> None:
     groups, graded = by_bins(games, "spike times"), by_bins(games, GRADED)
     for term, marker in _TERMS.items():
-        look = {"color": COLOUR[term]}
-        spent = [_nj_a_step(mine, term) for mine in groups.values()]
-        axes.plot(list(groups), spent, marker=marker, markersize=4, label=term, **look)
-        for mine in graded.values():
-            axes.axhline(_nj_a_step(mine, term), linestyle="--", linewidth=1, **look)
-    axes.set_yscale("log")
+        spent = {b: _nj_a_step(mine, term) for b, mine in {**groups, **graded}.items()}
+        if not any(spent.values()):
+            continue  # nothing on a logarithmic scale
+        if 0 in spent:
+            axes.axhline(spent.pop(0), linestyle="--", linewidth=1, color=COLOUR[term])
+        x, y = np.log2(list(spent)), list(spent.values())
+        axes.plot(x, y, color=COLOUR[term], marker=marker, markersize=4, label=term)
+        axes.set_yscale("log")
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.set(ylabel="energy of a step (nJ), dashed: graded")
     axes.legend(fontsize=8, loc="best")
