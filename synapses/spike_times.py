@@ -118,8 +118,8 @@ READ_UNTIL_END = code(
     "I_post += V_read*(G_read - G_offset)*line_pre",
     "E_read += V_read**2*G_read*t_bin*bins_left_pre",
 )
-"""At a spike: its row is at the read voltage for all bins that are left. The periphery takes the
-offset conductance's current away."""
+"""At a spike: its row is at the read voltage for all bins that are left, which are charged at once.
+The periphery takes the offset conductance's current away."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,9 @@ def get_sending(
     *,
     name: str = "sending*",
 ) -> NeuronGroup:
-    """Presynaptic units that send x as one spike a frame; set x before a frame begins.
+    """Presynaptic units that send x as one spike a frame.
+
+    Set x before a frame begins, in its slot `before_start` with an order below 0 at the latest.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from mstpn.analysis.pictures.style import COLOUR, GREY, LIGHT, styled
 
@@ -116,7 +116,7 @@ def _draw_energies(axes: Any, games: Sequence[SpikeTimesGame]) -> None:
         x, y = np.log2(list(spent)), list(spent.values())
         axes.plot(x, y, color=COLOUR[term], marker=marker, markersize=4, label=term)
         axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set(ylabel="energy of a step (nJ), dashed: graded")
     axes.legend(fontsize=8, loc="best")
 
