@@ -28,7 +28,7 @@ from mstpn.synapses.spike_times import SpikeCode, get_receiving, get_sending, ge
 __all__ = ["FULL_SCALE", "SpikingMSTPNNetwork", "full_scale_of", "rounding"]
 
 FULL_SCALE = 4.0
-"""Of inputs that are not normalised: a power of two above all of the shipped agents', 3.9."""
+"""Of inputs that are not normalised: a power of two above the largest of the shipped agents."""
 
 
 def full_scale_of(normalisation: str) -> float:
