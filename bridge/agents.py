@@ -12,9 +12,11 @@ from mstpn.bridge.conversion import layer_parameters
 from mstpn.bridge.pong import N_ACTIONS
 from mstpn.network.brian import MSTPNNetwork
 from mstpn.network.front_end import FrontEnd
+from mstpn.network.spikes import SpikingMSTPNNetwork
 from mstpn.network.twin.checkpoint import Checkpoint, CheckpointError
 from mstpn.synapses.memristor import Memristor
 from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.spike_times import SpikeCode
 from mstpn.synapses.support.state import check_state, part
 
 __all__ = ["BrianAgent", "actions"]
@@ -39,10 +41,13 @@ class BrianAgent:
         Simulated time of one decision.
     nonidealities : Nonidealities, optional
         Of the memristors; ideal ones if absent.
+    spike_code : SpikeCode, optional
+        Inputs and outputs of the layer are spikes; graded values if absent.
 
     Attributes
     ----------
     network : MSTPNNetwork
+    spike_code : SpikeCode or None
     h : ndarray, (N,)
         Output of the last step.
     step_seconds : list of float
@@ -52,6 +57,8 @@ class BrianAgent:
     ------
     CheckpointError
         If the checkpoint does not fit the device or the game.
+    ValueError
+        If spikes are to meet devices that are not ideal.
     """
 
     def __init__(
@@ -60,17 +67,21 @@ class BrianAgent:
         device: Memristor,
         step_duration: Quantity,
         nonidealities: Nonidealities | None = None,
+        spike_code: SpikeCode | None = None,
     ) -> None:
         if checkpoint.config.n_actions != N_ACTIONS:
             raise CheckpointError(
                 f"n_actions must be {N_ACTIONS} for Pong, got {checkpoint.config.n_actions}"
             )
-        self.network = MSTPNNetwork(
-            layer_parameters(checkpoint, device, step_duration),
-            device,
-            step_duration,
-            nonidealities,
-        )
+        self.spike_code = spike_code
+        layer = layer_parameters(checkpoint, device, step_duration), device, step_duration
+        self.network: MSTPNNetwork
+        if spike_code is None:
+            self.network = MSTPNNetwork(*layer, nonidealities)
+        elif nonidealities:
+            raise ValueError("spikes need ideal devices, got nonidealities")
+        else:
+            self.network = SpikingMSTPNNetwork(*layer, spike_code)
         self._front_end = FrontEnd(checkpoint.tensors)
         self._head_weight, self._head_bias = (
             checkpoint.tensors[f"action_head.{name}"].astype(np.float64)

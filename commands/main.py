@@ -27,6 +27,7 @@ COMMANDS = {
     "program": Command("write an agent's W into an array by pulses"),
     "buildable": Command("could the network be built as an array, in numbers", "analysis"),
     "ablation": Command("score without each of the agent's parts"),
+    "spike-times": Command("score and energy of Pong in spikes, by the bins of a frame"),
     "robustness": Command("score on devices that are not ideal"),
     "require": Command("what a score needs of the devices"),
     "train": Command("train an agent", "train"),

@@ -16,6 +16,7 @@ from mstpn.synapses.support.command_line import (
     exit_status,
     finite,
     integer,
+    positive,
     probability,
     writable,
 )
@@ -67,6 +68,22 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="every update as it is wanted, though no pulse of the device could make it",
     )
+    parser.add_argument(
+        "--coding",
+        choices=("graded", "spikes"),
+        default="graded",
+        help="what inputs and outputs of the units are: numbers, or one spike each, whose time in "
+        "the frame is the number",
+    )
+    parser.add_argument(
+        "--bins", type=integer(2), metavar="B", help="of a frame, with --coding spikes (16)"
+    )
+    parser.add_argument(
+        "--full-scale",
+        type=positive,
+        metavar="Z",
+        help="input whose spike is in the first bin (4; 1 if inputs are normalised)",
+    )
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
     parser.add_argument(
         "--sticky",
@@ -105,6 +122,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--save-every", type=integer(1), default=200, metavar="N", help="decisions")
     parser.add_argument("--resume", action="store_true", help="go on from the file of --state")
     options = parser.parse_args(arguments)
+    if options.coding == "graded" and (options.bins or options.full_scale):
+        parser.error("--bins and --full-scale need --coding spikes")
     if options.resume and options.state is None:
         parser.error("--resume needs --state")
     if options.state is not None and options.gif is not None:
@@ -133,13 +152,16 @@ def _work(options: argparse.Namespace) -> None:
     if options.ledger is not None and not options.resume:
         refuse_unfinished(options.ledger)
     setup = Setup.of(options)
+    spike_code = setup.spike_code
     records, film = play(options)
-    print(scores.table(records, setup.checkpoint, setup.device, options.bias))
+    print(scores.table(records, setup.checkpoint, setup.device, options.bias, spike_code))
     if options.json is not None:
         asked = {"checkpoint": options.checkpoint.name, "held_volt": options.hold}
         asked["nearest_decay"] = options.nearest_decay
         asked["array"] = None if options.array is None else options.array.name
-        asked |= {name: getattr(options, name) for name in ("bias", "sticky", "flicker")}
+        asked |= {n: getattr(options, n) for n in ("bias", "sticky", "flicker", "coding")}
+        asked["bins"] = spike_code and spike_code.bins
+        asked["full_scale"] = spike_code and spike_code.full_scale
         content = scores.summary(records, setup.checkpoint, setup.device) | asked
         content["nonidealities"] = setup.spread.to_json()
         write_json(options.json, content)

@@ -164,7 +164,7 @@ class MSTPNNetwork:
         self.parameters, self._n_features = parameters, parameters.n_features
         self.device, self._exponent = device, device.energy_exponent
         self.nonidealities = spread = nonidealities or None
-        self._periphery = periphery = spread.periphery(device) if spread is not None else None
+        self._periphery = spread.periphery(device) if spread is not None else None
         # here alone (N, M) becomes (M, N), the order of the synapses
         weight, decay, gamma = (
             x.T.ravel() for x in (parameters.weight, parameters.decay, parameters.gamma)
@@ -179,43 +179,10 @@ class MSTPNNetwork:
             )
             weight = deviations.weight(weight)
         self.clock = Clock(step_duration, name="frame_clock*")
-        n_pre = parameters.weight.shape[1]
         self.constants = shared = (
             st_hebb.get_shared_constants(device, parameters.limits) if sweepable else None
         )
-        self.presynaptic = st_hebb.get_presynaptic(
-            *(n_pre, device, step_duration),
-            clock=self.clock,
-            shared=shared,
-            unselected=periphery is not None and periphery.disturb > 0,
-        )
-        self.neurons = NeuronGroup(
-            parameters.n_hidden,
-            NEURON if periphery is None else NEURON + output_equations(periphery),
-            method="exact",
-            clock=self.clock,
-            namespace=st_hebb.constants(device),
-            name="neurons*",
-        )
-        if shared is not None:
-            st_hebb.share_constants(self.neurons, shared)
-        self.neurons.subexpression_updater.when = "before_synapses"
-        output = TANH
-        if periphery is not None and spread is not None and deviations is not None:
-            output = output_code(periphery)
-            self.neurons.namespace.update(output_constants(periphery, weight.size))
-            self._reference = Reference(spread, deviations, device, *parameters.weight.T.shape)
-        self.neurons.run_regularly(output, when="after_synapses", clock=self.clock)
-        self.synapses = st_hebb.get_synapses(
-            self.presynaptic,
-            self.neurons,
-            device,
-            limits=parameters.limits,
-            deviations=deviations,
-            delta_f_std=spread.delta_f_std if spread is not None else 0.0,
-            periphery=periphery,
-            shared=shared,
-        )
+        self._make(deviations)
         self.neurons.b = parameters.bias
         if sweepable and (apply := getattr(get_device(), "apply_run_args", None)):
             apply()  # before what depends on them is computed
@@ -228,6 +195,44 @@ class MSTPNNetwork:
         if shared is not None:
             self.net.add(shared)
         self._prepared = False
+
+    def _make(self, deviations: Deviations | None) -> None:
+        """Make units and synapses, with nothing programmed yet."""
+        p, device, spread = self.parameters, self.device, self.nonidealities
+        periphery, shared = self._periphery, self.constants
+        self.presynaptic = st_hebb.get_presynaptic(
+            *(p.weight.shape[1], device, self.clock.dt),
+            clock=self.clock,
+            shared=shared,
+            unselected=periphery is not None and periphery.disturb > 0,
+        )
+        self.neurons = NeuronGroup(
+            p.n_hidden,
+            NEURON if periphery is None else NEURON + output_equations(periphery),
+            method="exact",
+            clock=self.clock,
+            namespace=st_hebb.constants(device),
+            name="neurons*",
+        )
+        if shared is not None:
+            st_hebb.share_constants(self.neurons, shared)
+        self.neurons.subexpression_updater.when = "before_synapses"
+        output = TANH
+        if periphery is not None and spread is not None and deviations is not None:
+            output = output_code(periphery)
+            self.neurons.namespace.update(output_constants(periphery, p.weight.size))
+            self._reference = Reference(spread, deviations, device, *p.weight.T.shape)
+        self.neurons.run_regularly(output, when="after_synapses", clock=self.clock)
+        self.synapses = st_hebb.get_synapses(
+            self.presynaptic,
+            self.neurons,
+            device,
+            limits=p.limits,
+            deviations=deviations,
+            delta_f_std=spread.delta_f_std if spread is not None else 0.0,
+            periphery=periphery,
+            shared=shared,
+        )
 
     def hold(self, bias_voltage: Quantity) -> None:
         """Hold all synapses at other bias voltages, a scalar or one per synapse.
@@ -270,18 +275,22 @@ class MSTPNNetwork:
         if not np.isfinite(features).all():
             raise ValueError("features must be finite, got NaN or infinity")
         self.prepare()
-        z, h = self._z, self._h
+        self._present(features)
+        self._advance()
+        return self._h.copy()
+
+    def _present(self, features: NDArray[np.floating[Any]]) -> None:
+        """Put the inputs of a step, features and h of the last one, before the synapses."""
+        z, n_features = self._z, self._n_features
         self._z_last[:] = z
         z[:n_features] = features
         if self.parameters.feedback:
-            z[n_features:] = h
+            z[n_features:] = self._h
         z[:] = normalise(z, self.parameters.normalisation)
         if self._periphery is None:
             self._z_total[:] = z.sum()
         else:
             self._convert(z, self._periphery)
-        self._stepper.tick()
-        return h.copy()
 
     def _convert(self, z: NDArray[np.float64], periphery: Periphery) -> None:
         """Inputs as they reach the rows, and what the periphery knows and spends of them."""
@@ -315,27 +324,37 @@ class MSTPNNetwork:
     def _prepare(self) -> None:
         """Compile, and keep the arrays that a step touches."""
         for obj in self.net.sorted_objects:
-            if obj.active and obj.clock is not self.clock:
+            if obj.active and obj.clock not in self._clocks:
                 raise ValueError(
                     f"{obj.name} must be on the network's clock, {self.clock.name}: a step moves "
                     f"no other (clock=network.clock)"
                 )
         self._stepper = Stepper(self.net, {})
         self._stepper.do_instead(self._shortcuts())
+        self._advance = self._stepper.tick
         self.net.store()
         self._prepared = True
+        self._h = self.neurons.variables["h"].get_value()
+        self._timestep = self.clock.variables["timestep"].get_value()
+        self._t = self.clock.variables["t"].get_value()
+        self._dt = float(self.clock.dt)
+        self._keep_inputs()
+
+    @property
+    def _clocks(self) -> tuple[Clock, ...]:
+        """Those that a step moves."""
+        return (self.clock,)
+
+    def _keep_inputs(self) -> None:
+        """Keep the arrays that inputs are put into."""
         self._z_power = self.presynaptic.variables["z_power"].get_value()
         self._driven = self.presynaptic.variables["_drivenspace"].get_value()
         self._z = self.presynaptic.variables["z"].get_value()
         self._z_last = self.presynaptic.variables["z_last"].get_value()
         self._z_total = self.neurons.variables["z_total"].get_value()
-        self._h = self.neurons.variables["h"].get_value()
         if self._periphery is not None:
             self._read_key = self.neurons.variables["read_key"].get_value()
             self._spent = self.neurons.variables["E_periphery"].get_value()
-        self._timestep = self.clock.variables["timestep"].get_value()
-        self._t = self.clock.variables["t"].get_value()
-        self._dt = float(self.clock.dt)
 
     def reset(self, noise_key: int = 0) -> None:
         """Back to the state before the first step: F = h = 0, no energy, time 0.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mstpn.network.brian import MSTPNNetwork
+from mstpn.network.spikes import SpikingMSTPNNetwork
 from mstpn.network.step_time import counting
 from mstpn.synapses.support.brian_target import compiles
 
@@ -21,6 +22,7 @@ Counts = NDArray[np.int64]
 H_SATURATED = 0.999
 """|h| from which a unit counts as saturated."""
 _NAMES = ("h_saturated", "updates_above_largest_pulse", "totals_outside_window")
+_OF_SPIKES = ("inputs_at_full_scale",)
 
 
 class Saturation:
@@ -38,7 +40,7 @@ class Saturation:
 
     Attributes
     ----------
-    counts : ndarray of int64, (3, 2)
+    counts : ndarray of int64, (3 or 4, 2)
         Saturated and looked at, of each of the `shares`.
     """
 
@@ -49,7 +51,13 @@ class Saturation:
         self._window = (device.weight_min, device.weight_max)
         if limits:
             self._window = (limits.total_min, limits.total_max)
-        self.counts = np.zeros((3, 2), dtype=np.int64)
+        self._names: tuple[str, ...] = _NAMES
+        self._highest = np.inf
+        if isinstance(network, SpikingMSTPNNetwork):
+            spike_code = network.spike_code
+            self._names += _OF_SPIKES
+            self._highest = spike_code.full_scale - spike_code.bin_size / 2
+        self.counts = np.zeros((len(self._names), 2), dtype=np.int64)
         n_pre = network.presynaptic.N
         self._outside = np.zeros(n_pre, np.int64)  # synapses of each row, as of its last sample
         self._visited = np.ones(n_pre, np.uint8)  # rows since that sample
@@ -63,6 +71,9 @@ class Saturation:
         if due:
             self._sample(z, h)
             self._visited[:] = z != 0  # their pulses are still to come
+        if len(self.counts) > len(_NAMES):
+            first_bin = np.count_nonzero(np.abs(z) > self._highest)
+            self.counts[3] += first_bin, np.count_nonzero(z)
 
     def _sample(self, z: NDArray[np.float64], h: NDArray[np.float64]) -> None:
         network, synapses = self._network, self._network.synapses
@@ -87,11 +98,12 @@ class Saturation:
         dict of str to float
             `h_saturated`, of the outputs; `updates_above_largest_pulse`, of the updates by
             active inputs; `totals_outside_window`, of the synapses whose W + F is outside the
-            conductance window or, where that is a limit, at its end.
+            conductance window or, where that is a limit, at its end. Of a network of spikes
+            `inputs_at_full_scale`, of the spikes, too: those of the first bin.
         """
         return {
             name: float(hits / max(of, 1))
-            for name, (hits, of) in zip(_NAMES, self.counts, strict=True)
+            for name, (hits, of) in zip(self._names, self.counts, strict=True)
         }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,9 +25,11 @@ from mstpn.bridge.programming import load_array
 from mstpn.bridge.runner import end_with_parent
 from mstpn.bridge.saved import Saved, fingerprints, load_play, save_play
 from mstpn.network.frames import STEP_DURATION
+from mstpn.network.spikes import full_scale_of, rounding
 from mstpn.network.twin.checkpoint import Checkpoint, load_checkpoint
 from mstpn.synapses.memristor import DEFAULT_DEVICE, Memristor
 from mstpn.synapses.nonidealities import Nonidealities
+from mstpn.synapses.spike_times import SpikeCode
 from mstpn.synapses.support.brian_target import compiled, use_target
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Played", "Setup", "game_attributes", "play"]
 
+BINS = 16
+"""Of a frame of spikes, unless they are given."""
 PICTURE_EVERY = 2
 """Decisions per picture of the GIF."""
 
@@ -43,11 +48,12 @@ Played = tuple[GameRecord, "SynapseFilm | None"]
 
 
 class Setup(NamedTuple):
-    """What plays: the device, the checkpoint as it is to play, and how devices differ."""
+    """What plays: the device, the checkpoint as it is to play, how devices differ, and spikes."""
 
     device: Memristor
     checkpoint: Checkpoint
     spread: Nonidealities
+    spike_code: SpikeCode | None = None
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Setup":
@@ -65,20 +71,34 @@ class Setup(NamedTuple):
             checkpoint = nearest_decay(checkpoint, device)
         if options.hold is not None:
             checkpoint = held_at(checkpoint, device, options.hold * volt)
-        return cls(device, checkpoint, spread)
+        return cls(device, checkpoint, spread, spike_code_of(options, checkpoint, spread))
+
+
+def spike_code_of(
+    options: argparse.Namespace, checkpoint: Checkpoint, spread: Nonidealities
+) -> SpikeCode | None:
+    """How values become spikes, if they are to."""
+    if options.coding == "graded":
+        return None
+    if spread:
+        culprit = "--nonideal" if options.array is None else "--array, whose devices are not ideal,"
+        raise ValueError(f"--coding spikes is for ideal devices, leave {culprit} out")
+    full_scale = options.full_scale or full_scale_of(checkpoint.config.normalisation)
+    return SpikeCode(options.bins or BINS, full_scale)
 
 
 class Player:
     """Plays any of the games; records the first one's ledger and films it if asked."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        device, checkpoint, spread = setup = Setup.of(options)
+        device, checkpoint, spread, spike_code = setup = Setup.of(options)
         if spread and options.ledger is not None:
             raise ValueError("--ledger is for ideal devices, leave --nonideal out")
         self.options = options
         self.recorded = ledger_recorder() if options.ledger is not None else None
         self.agent = compiled(
-            options.target, lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread)
+            options.target,
+            lambda: BrianAgent(checkpoint, device, STEP_DURATION, spread, spike_code),
         )
         self.twin = twin_of(setup) if options.check_twin else None
         self.pong = Pong(sticky=options.sticky, flicker=options.flicker)
@@ -200,7 +220,8 @@ def twin_of(setup: Setup) -> "TwinAgent":
     from mstpn.bridge.twin_agent import TwinAgent
 
     torch.set_num_threads(1)
-    return TwinAgent(setup.checkpoint, setup.device, setup.spread)
+    spread = setup.spread if setup.spike_code is None else rounding(setup.spike_code)
+    return TwinAgent(setup.checkpoint, setup.device, spread)
 
 
 class Keeper:
@@ -218,6 +239,7 @@ class Keeper:
             "check_twin": options.check_twin,
             "bias": options.bias,
             "ledger": options.ledger is not None,
+            "spikes": setup.spike_code and asdict(setup.spike_code),
         }
 
     def begin(self) -> Saved:
@@ -238,7 +260,7 @@ class Keeper:
 
 def game_attributes(agent: BrianAgent, options: argparse.Namespace) -> dict[str, Any]:
     """What a ledger says of the game that an agent plays, beside its frames."""
-    array = vars(options).get("array")
+    array, spike_code = vars(options).get("array"), agent.spike_code
     return {
         "parameters": held_parameters(agent.network),
         "step_duration": STEP_DURATION,
@@ -247,6 +269,7 @@ def game_attributes(agent: BrianAgent, options: argparse.Namespace) -> dict[str,
             "checkpoint": options.checkpoint.name,
             "bias_lines": agent.network.parameters.bias_lines,
             **({} if array is None else {"array": array.name}),
+            **({} if spike_code is None else {"bins": str(spike_code.bins)}),
         },
     }
 

@@ -12,11 +12,18 @@ from mstpn.network.frames import STEP_DURATION
 from mstpn.network.saturation import H_SATURATED
 from mstpn.network.twin.checkpoint import Checkpoint
 from mstpn.synapses.memristor import Memristor
+from mstpn.synapses.spike_times import SpikeCode
 
 __all__ = ["summary", "table"]
 
 
-def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, bias: str) -> str:
+def table(
+    records: list[GameRecord],
+    checkpoint: Checkpoint,
+    device: Memristor,
+    bias: str,
+    spike_code: SpikeCode | None = None,
+) -> str:
     """What the games were, for a person."""
     config = checkpoint.config
     n_synapses = checkpoint.tensors["layer.weight"].size
@@ -49,6 +56,7 @@ def table(records: list[GameRecord], checkpoint: Checkpoint, device: Memristor, 
         *periphery_lines(records),
         *gpu_lines(records, n_synapses, device),
         saturation_line(records),
+        *spike_lines(records, spike_code),
     ]
     if all(r.twin_action_agreement is not None for r in records):
         agreement = min(r.twin_action_agreement or 0.0 for r in records)
@@ -104,6 +112,18 @@ def saturation_line(records: list[GameRecord]) -> str:
         f"pulse's, {share['totals_outside_window']:.2g} % of W + F outside the conductance "
         f"window, {share['h_saturated']:.2g} % of |h| >= {H_SATURATED}"
     )
+
+
+def spike_lines(records: list[GameRecord], spike_code: SpikeCode | None) -> list[str]:
+    """How values became spikes, where they did."""
+    if spike_code is None:
+        return []
+    bin_duration = STEP_DURATION / spike_code.bins
+    first = np.mean([r.saturation["inputs_at_full_scale"] for r in records])
+    return [
+        f"spikes: {spike_code.bins} bins of {bin_duration / msecond:.3g} ms a frame; {first:.2%} "
+        f"of the spikes in the first, of inputs that round to {spike_code.full_scale:g} or more"
+    ]
 
 
 def gpu_lines(records: list[GameRecord], n_synapses: int, device: Memristor) -> list[str]:
