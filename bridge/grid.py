@@ -1,7 +1,8 @@
 """A grid of independent games: played side by side, each a row of a table as soon as it ends."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from mstpn.bridge.runner import run_all
 from mstpn.synapses.support.files import replacing
 from mstpn.synapses.support.tidy import csv_text, read_rows
 
-__all__ = ["digest_of", "play_missing"]
+__all__ = ["digest_of", "games_each", "play_missing"]
 
 Cell = TypeVar("Cell", bound=Hashable)
 Row = TypeVar("Row")
@@ -21,6 +22,12 @@ Row = TypeVar("Row")
 def digest_of(content: bytes) -> str:
     """What a row's `inputs` says of the agent, the device and the games that it is of."""
     return hashlib.sha256(content).hexdigest()[:12]
+
+
+def games_each(kinds: Iterable[Hashable]) -> str:
+    """How many games there are of each kind, such as 3, or 3-5, from the kind of every game."""
+    counts = Counter(kinds).values()
+    return "-".join(dict.fromkeys(str(n) for n in (min(counts), max(counts))))
 
 
 def play_missing(

@@ -8,13 +8,10 @@ what is missing.
 """
 
 import argparse
-from pathlib import Path
 
 from mstpn.bridge.ablation import ABLATIONS
-from mstpn.bridge.checkpoints import add_checkpoint_option
-from mstpn.bridge.runner import add_runner_options
-from mstpn.synapses.device_file import DEFAULT_DEVICE
-from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability, writable
+from mstpn.commands.options import add_game_options, add_table_options
+from mstpn.synapses.support.command_line import Parser, exit_status, integer
 
 __all__ = ["main", "parse_arguments"]
 
@@ -33,20 +30,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help=f"these ablations alone, of: {', '.join(ABLATIONS)}",
     )
-    parser.add_argument(
-        "--sticky",
-        type=probability,
-        default=0.25,
-        metavar="P",
-        help="probability that the emulator repeats the last action (0.25)",
-    )
-    parser.add_argument(
-        "--flicker",
-        type=probability,
-        default=0.0,
-        metavar="P",
-        help="probability that a frame is blanked (0)",
-    )
+    add_game_options(parser, sticky=0.25)
     parser.add_argument(
         "--nonideal",
         action="append",
@@ -54,13 +38,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="devices that are not ideal, drawn anew from the seed of every game",
     )
-    add_checkpoint_option(parser)
-    parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
-    parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
-    add_runner_options(parser)
-    parser.add_argument("--out", type=writable, default=Path("ablation.csv"), metavar="CSV")
-    parser.add_argument("--figure", type=writable, metavar="PNG", help="beside the table if absent")
-    parser.add_argument("--json", type=writable, metavar="PATH")
+    add_table_options(parser, "ablation.csv")
     return parser.parse_args(arguments)
 
 

@@ -13,13 +13,13 @@ import argparse
 from pathlib import Path
 
 from mstpn.bridge.checkpoints import add_checkpoint_option
+from mstpn.commands.options import add_game_options
 from mstpn.synapses.device_file import DEFAULT_DEVICE
 from mstpn.synapses.support.command_line import (
     Parser,
     exit_status,
     integer,
     positive,
-    probability,
     writable,
 )
 
@@ -56,20 +56,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         default=1000,
         help="of the first game, one more for each next, and of the devices programmed (1000)",
     )
-    parser.add_argument(
-        "--sticky",
-        type=probability,
-        default=0.0,
-        metavar="P",
-        help="probability that the emulator repeats the last action (0)",
-    )
-    parser.add_argument(
-        "--flicker",
-        type=probability,
-        default=0.0,
-        metavar="P",
-        help="probability that a frame is blanked (0)",
-    )
+    add_game_options(parser)
     parser.add_argument(
         "--ir-drop-rs",
         type=positive,

@@ -11,13 +11,13 @@ import argparse
 from pathlib import Path
 
 from mstpn.bridge.checkpoints import add_checkpoint_option
+from mstpn.commands.options import add_game_options
 from mstpn.synapses.support.command_line import (
     Parser,
     exit_status,
     finite,
     integer,
     positive,
-    probability,
     writable,
 )
 
@@ -85,20 +85,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="input whose spike is in the first bin (4; 1 if inputs are normalised)",
     )
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
-    parser.add_argument(
-        "--sticky",
-        type=probability,
-        default=0.0,
-        metavar="P",
-        help="probability that the emulator repeats the last action",
-    )
-    parser.add_argument(
-        "--flicker",
-        type=probability,
-        default=0.0,
-        metavar="P",
-        help="probability that a frame is blanked",
-    )
+    add_game_options(parser)
     parser.add_argument(
         "--nonideal",
         action="append",

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from mstpn.bridge.checkpoints import add_checkpoint_option
 from mstpn.bridge.runner import add_runner_options
+from mstpn.commands.options import add_game_options
 from mstpn.synapses.device_file import DEFAULT_DEVICE
 from mstpn.synapses.support.command_line import (
     Parser,
     exit_status,
     finite,
     integer,
-    probability,
     writable,
 )
 from mstpn.synapses.support.numerals import number
@@ -66,8 +66,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=V,V,...",
         help=f"only these constants at these values, SI units; of {', '.join(VARIED)}",
     )
-    parser.add_argument("--sticky", type=probability, default=0.25, metavar="P", help="(0.25)")
-    parser.add_argument("--flicker", type=probability, default=0.0, metavar="P", help="(0)")
+    add_game_options(parser, sticky=0.25)
     add_checkpoint_option(parser)
     parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
     parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")

@@ -15,10 +15,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from mstpn.bridge.checkpoints import add_checkpoint_option
-from mstpn.bridge.runner import add_runner_options
-from mstpn.synapses.device_file import DEFAULT_DEVICE
-from mstpn.synapses.support.command_line import Parser, exit_status, integer, probability
+from mstpn.commands.options import add_game_options, add_table_options
+from mstpn.synapses.support.command_line import Parser, exit_status, integer
 from mstpn.synapses.support.numerals import number
 
 __all__ = ["DEVIATIONS", "main", "parse_arguments"]
@@ -82,15 +80,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="all of these at once, and all but each of them, instead of one at a time",
     )
-    parser.add_argument("--sticky", type=probability, default=0.0, metavar="P")
-    parser.add_argument("--flicker", type=probability, default=0.0, metavar="P")
-    add_checkpoint_option(parser)
-    parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
-    parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
-    add_runner_options(parser)
-    parser.add_argument("--out", type=Path, default=Path("robustness.csv"), metavar="CSV")
-    parser.add_argument("--figure", type=Path, metavar="PNG", help="beside the table if absent")
-    parser.add_argument("--json", type=Path, metavar="PATH")
+    add_game_options(parser)
+    add_table_options(parser, "robustness.csv", Path)
     options = parser.parse_args(arguments)
     if options.levels and options.nonideal:
         parser.error("--levels is for one deviation at a time, --nonideal for all at once")

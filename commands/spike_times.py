@@ -9,18 +9,13 @@ at once; the same command again plays only what is missing.
 """
 
 import argparse
-from pathlib import Path
 
-from mstpn.bridge.checkpoints import add_checkpoint_option
-from mstpn.bridge.runner import add_runner_options
-from mstpn.synapses.device_file import DEFAULT_DEVICE
+from mstpn.commands.options import add_game_options, add_table_options
 from mstpn.synapses.support.command_line import (
     Parser,
     exit_status,
     integer,
     positive,
-    probability,
-    writable,
 )
 
 __all__ = ["CODINGS", "main", "parse_arguments"]
@@ -56,27 +51,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="Z",
         help="input whose spike is in the first bin (4; 1 if inputs are normalised)",
     )
-    parser.add_argument(
-        "--sticky",
-        type=probability,
-        default=0.25,
-        metavar="P",
-        help="probability that the emulator repeats the last action (0.25)",
-    )
-    parser.add_argument(
-        "--flicker",
-        type=probability,
-        default=0.0,
-        metavar="P",
-        help="probability that a frame is blanked (0)",
-    )
-    add_checkpoint_option(parser)
-    parser.add_argument("--device", type=Path, default=DEFAULT_DEVICE, metavar="FILE")
-    parser.add_argument("--target", choices=("auto", "cython", "numpy"), default="auto")
-    add_runner_options(parser)
-    parser.add_argument("--out", type=writable, default=Path("spike_times.csv"), metavar="CSV")
-    parser.add_argument("--figure", type=writable, metavar="PNG", help="beside the table if absent")
-    parser.add_argument("--json", type=writable, metavar="PATH")
+    add_game_options(parser, sticky=0.25)
+    add_table_options(parser, "spike_times.csv")
     return parser.parse_args(arguments)
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from tqdm import tqdm
 from mstpn.analysis.pictures.ablation import AblationGame, by_ablation, draw_ablation
 from mstpn.bridge.ablation import ABLATIONS, ablated
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.grid import digest_of, play_missing
+from mstpn.bridge.grid import digest_of, games_each, play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import fingerprints
@@ -158,8 +157,7 @@ def all_games(options: argparse.Namespace, names: list[str]) -> list[AblationGam
 def write_figure(games: list[AblationGame], options: argparse.Namespace) -> Path:
     """Draw what the table has."""
     path: Path = options.figure or options.out.with_suffix(".png")
-    counts = sorted(Counter(g.ablation for g in games).values())
-    span = "-".join(dict.fromkeys(str(n) for n in (counts[0], counts[-1])))
+    span = games_each(g.ablation for g in games)
     title = (
         f"{options.checkpoint.name}, {span} games each, sticky {options.sticky:g}, "
         f"flicker {options.flicker:g}; bars: standard deviation"

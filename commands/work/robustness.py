@@ -20,7 +20,7 @@ from mstpn.analysis.pictures.robustness import (
     draw_robustness,
 )
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.grid import digest_of, play_missing
+from mstpn.bridge.grid import digest_of, games_each, play_missing
 from mstpn.bridge.play import play_game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import fingerprints
@@ -151,10 +151,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def write_figure(games: list[RobustnessGame], options: argparse.Namespace) -> Path:
     """Draw what the table has."""
     path = options.figure or options.out.with_suffix(".png")
-    counts = {(g.nonideality, g.level): 0 for g in games}
-    for g in games:
-        counts[g.nonideality, g.level] += 1
-    span = "-".join(dict.fromkeys(str(n) for n in (min(counts.values()), max(counts.values()))))
+    span = games_each((g.nonideality, g.level) for g in games)
     device = Memristor.from_file(options.device)
     if options.nonideal:
         title = f"{options.checkpoint.name}, {span} games each, bars: mean"

@@ -1,7 +1,6 @@
 """Games of Pong in spikes: played, kept in a table, summed up and drawn."""
 
 import argparse
-from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from brian2.units import joule, ujoule
 
 from mstpn.analysis.pictures.spike_times import GRADED, SpikeTimesGame, by_bins, draw_spike_times
 from mstpn.bridge.agents import BrianAgent
-from mstpn.bridge.grid import digest_of, play_missing
+from mstpn.bridge.grid import digest_of, games_each, play_missing
 from mstpn.bridge.play import Game
 from mstpn.bridge.pong import Pong
 from mstpn.bridge.saved import fingerprints
@@ -149,8 +148,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def write_figure(games: list[SpikeTimesGame], options: argparse.Namespace) -> Path:
     """Draw what the table has."""
     path: Path = options.figure or options.out.with_suffix(".png")
-    counts = Counter((g.coding, g.bins) for g in games).values()
-    span = "-".join(dict.fromkeys(str(n) for n in (min(counts), max(counts))))
+    span = games_each((g.coding, g.bins) for g in games)
     title = (
         f"{options.checkpoint.name}, {span} games a point, sticky {options.sticky:g}, "
         f"flicker {options.flicker:g}; bars: standard error"
