@@ -52,6 +52,10 @@ class Options:
     initial: str = _option(
         "", "checkpoint to start from, its Lambda moved into the range; random if absent"
     )
+    initial_front_end: str = _option(
+        "", "checkpoint whose front-end to start with, the rest being random"
+    )
+    hold_front_end: bool = _option(False, "leave the front-end as it is: layer and heads learn")
     seed: int = _option(0, "of every random draw")
     torch_device: str = _option("cpu", "that trains, cpu or cuda")
     total_steps: int = _option(2_500_000, "agent steps")
@@ -165,6 +169,11 @@ class Options:
             *("energy_price", *SPREADS),
         ):
             self._require(name, 0 <= getattr(self, name) < float("inf"), "at least 0 and finite")
+        if self.initial and self.initial_front_end:
+            raise ValueError(
+                "initial-front-end must be absent where initial is given, got "
+                + self.initial_front_end
+            )
         self._require("algorithm", self.algorithm in ("ppo", "a2c"), "ppo or a2c")
         if self.collect_beside and self.torch_device != "cpu":
             raise ValueError(f"collect-beside needs torch-device cpu, got {self.torch_device}")
@@ -226,7 +235,8 @@ class Options:
 
 
 MAY_CHANGE = frozenset(
-    {"out", "resume", "initial", "torch_device", "collect_beside", "total_steps"}
+    {"out", "resume", "initial", "initial_front_end", "torch_device", "collect_beside"}
+    | {"total_steps"}
     | {"sticky", "flicker", *SPREADS}
     | {"learning_rate", "entropy_coefficient", "activity_penalty"}
     | {"tracking_penalty", "position_coefficient", "teacher_coefficient"}

@@ -94,6 +94,9 @@ class Trainer:
         self.initial: dict[str, Any] | None = None
         if o.initial and not o.resume:
             self._start_from(Path(o.initial))
+        if o.initial_front_end and not o.resume:
+            self._see_as(Path(o.initial_front_end))
+        self.net.front_end.requires_grad_(not o.hold_front_end)
         teacher = None
         if o.teacher:
             teacher = Teacher.load(Path(o.teacher), n_actions, o.n_envs, self.device)
@@ -147,6 +150,14 @@ class Trainer:
         self.net.front_end.rescale(pixels)
         self.initial = checkpoint.metadata.get("training")
 
+    def _see_as(self, path: Path) -> None:
+        """Begin with the front-end of a checkpoint, on the scale of this training."""
+        pixels, self.net.front_end = (
+            self.net.front_end.pixels,
+            load_checkpoint(path).twin().front_end,
+        )
+        self.net.front_end.rescale(pixels)
+
     @torch.no_grad()
     def _start_layer(self) -> None:
         """What of the layer's start the options say."""
@@ -154,7 +165,8 @@ class Trainer:
         if o.initial_decay and not o.resume:
             share = (o.initial_decay - o.decay_min) / (o.decay_max - o.decay_min)
             layer.decay_logit.fill_(float(np.log(share / (1 - share))))
-        self.net.front_end.conv2.bias[: 0 if o.resume else o.lit_channels] = _LIT  # type: ignore[index]
+        n_lit = 0 if o.resume or o.initial_front_end else o.lit_channels
+        self.net.front_end.conv2.bias[:n_lit] = _LIT  # type: ignore[index]
         if o.contrast_only:
             self.net.front_end.see_contrast_only(o.lit_channels)
         if not o.initial and not o.resume:

@@ -65,6 +65,12 @@ class Cell:
         return int(records[-1]["step"]) if records else 0
 
     @property
+    def greedy_return(self) -> float | str:
+        """Of its last evaluation, if there was one."""
+        scores = [r["evaluation"] for r in self.records if "evaluation" in r]
+        return scores[-1] if scores else ""
+
+    @property
     def is_training(self) -> bool:
         """Whether its log was written to a moment ago."""
         path = self.folder / "log.jsonl"
@@ -175,6 +181,7 @@ def write_files(cells: list[Cell], folder: Path) -> list[dict[str, object]]:
             "status": c.status,
             "steps": c.steps,
             "mean_return": mine[-1].mean_return if mine else "",
+            "greedy_return": c.greedy_return,
             "error": c.error,
         }
         for c, mine in zip(cells, curves, strict=True)

@@ -77,6 +77,8 @@ def test_a_report_of_what_is_there_trains_nothing(tmp_path: Path) -> None:
     done = sweep(tmp_path, "--total-steps", "32", "--first-seed", "7", "--report-only")
     assert done.returncode == 0, done.stderr
     assert statuses(tmp_path) == [("stopped", "24"), ("missing", "0")]
+    with (tmp_path / "cells.csv").open(newline="") as file:
+        assert [row["greedy_return"] for row in csv.DictReader(file)] == ["-21.0", ""]
     assert read_rows(tmp_path / "curves.csv", CurvePoint) == [CurvePoint(0, 0, 7, 16, -20.5)]
     assert [p.name for p in folder.iterdir()] == ["log.jsonl"]
 

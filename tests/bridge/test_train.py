@@ -166,6 +166,26 @@ def test_training_goes_on_from_the_weights_of_another_range_of_decay(
     assert said.count("\n") == 1
 
 
+def test_a_front_end_of_another_agent_can_be_held(tmp_path: Path) -> None:
+    aids = ("--pixel-zero", "80", "--pixel-unit", "60", "--lit-channels", "2")
+    run(tmp_path / "a", "--total-steps", "32")
+    path = tmp_path / "a/last.safetensors"
+    for folder, hold in (("b", ("--hold-front-end",)), ("c", ())):
+        same = (*aids, "--initial-front-end", str(path), *hold)
+        run(tmp_path / folder, "--total-steps", "16", *same)
+        run(tmp_path / folder, "--total-steps", "32", *same, "--resume")
+    seen, held, freed = (
+        {k: v.astype(float) for k, v in load_file(tmp_path / f"{run}/last.safetensors").items()}
+        for run in "abc"
+    )
+    for name in (name for name in seen if name.startswith("front_end.")):
+        # moved to another scale and back in float32, weights of order 1
+        np.testing.assert_allclose(held[name], seen[name], rtol=0, atol=2e-6, err_msg=name)
+        assert np.abs(freed[name] - seen[name]).max() > 1e-4, name
+    for name in ("layer.weight", "layer.gamma", "action_head.weight"):
+        assert np.abs(held[name] - seen[name]).max() > 1e-4, name
+
+
 def test_evaluations_are_logged_and_choose_the_best(tmp_path: Path) -> None:
     arguments = ("--total-steps", "64", "--evaluation-steps", "32", "--evaluation-games", "2")
     run(tmp_path, *arguments, "--json", str(tmp_path / "summary.json"))
@@ -364,6 +384,10 @@ def test_a_signal_stops_with_everything_saved(number: signal.Signals, tmp_path: 
         ),
         (["--bias-lines", "row"], "bias_lines must be one of synapse, neuron, input, block, array"),
         (["--flicker", "2"], "flicker must be in [0, 1], got 2.0"),
+        (
+            ["--initial", "a", "--initial-front-end", "b"],
+            "initial-front-end must be absent where initial is given, got b",
+        ),
         (["--initial-decay", "0.95"], "initial-decay must be 0 or in (0.08, 0.92), got 0.95"),
         (["--pixel-unit", "0"], "pixel-unit must be positive, got 0.0"),
         (["--tracking-penalty", "-1"], "tracking-penalty must be at least 0 and finite, got -1.0"),
