@@ -7,7 +7,8 @@ the same command again goes on where the last one stopped, and with `--report-on
 the table and the figure of what is there so far; `--watch` does so again and again while others
 train, and shows all agents on the terminal. On a Ray cluster (`--address`, with
 `mstpn[sweep]`) the output folder must be on a disk that all machines share. Options that this
-program does not know are those of `mstpn train`.
+program does not know are those of `mstpn train`. With Lambda = 0 a pulse lasts until the next step;
+the range `none` is agents without short-term memory, whose Gamma is 0.
 
 Weilenmann et al. (2024) compare five ranges with 16 agents each; of the ranges, 0 and
 [0.08, 0.92] are published, the other three of the default are assumed.
@@ -28,18 +29,31 @@ PROGRAM = "mstpn sweep-decay"
 DEFAULT_RANGES = ("0:0", "0.08:0.08", "0.08:0.5", "0.5:0.92", "0.08:0.92")
 
 
-def decay_range(text: str) -> tuple[float, float]:
-    """Argument type: LOW:HIGH."""
+DecayRange = tuple[float, float] | None
+"""Both ends; None where there is no short-term memory."""
+
+
+def decay_range(text: str) -> DecayRange:
+    """Argument type: LOW:HIGH, or none."""
+    if text == "none":
+        return None
     try:
         low, high = (number(part) for part in text.split(":"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be LOW:HIGH, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be LOW:HIGH or none, got {text!r}") from None
     return low, high
 
 
-def range_folder(low: float, high: float) -> str:
+def range_folder(ends: DecayRange) -> str:
     """Name of the folder of a range's agents."""
-    return f"decay_{low:g}_{high:g}"
+    return "decay_{:g}_{:g}".format(*ends) if ends else "no_memory"
+
+
+def range_options(ends: DecayRange) -> list[str]:
+    """What makes an agent one of a range."""
+    if ends is None:
+        return ["--no-memory"]
+    return ["--decay-min", str(ends[0]), "--decay-max", str(ends[1])]
 
 
 def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
@@ -48,7 +62,7 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, li
         prog=PROGRAM,
         description="Train agents over ranges of Lambda and seeds side by side.",
     )
-    parser.add_argument("--ranges", type=decay_range, nargs="+", metavar="LOW:HIGH")
+    parser.add_argument("--ranges", type=decay_range, nargs="+", metavar="LOW:HIGH|none")
     parser.add_argument("--seeds", type=integer(1), default=16, help="agents per range")
     parser.add_argument(
         "--first-seed", type=integer(0), default=0, help="of each range's first agent"
@@ -64,7 +78,7 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, li
     parser.add_argument("--json", type=Path, metavar="PATH", help="the table of cells")
     options, rest = parser.parse_known_args(arguments)
     options.ranges = options.ranges or [decay_range(text) for text in DEFAULT_RANGES]
-    folders = [range_folder(*ends) for ends in options.ranges]
+    folders = [range_folder(ends) for ends in options.ranges]
     if len(set(folders)) < len(folders):
         parser.error("argument --ranges: two agents would be trained in one folder")
     return options, rest
@@ -73,11 +87,10 @@ def parse_arguments(arguments: list[str] | None) -> tuple[argparse.Namespace, li
 def agents(options: argparse.Namespace, rest: list[str]) -> list[Options]:
     """Options of every agent, checked."""
     trainings = []
-    for low, high in options.ranges:
+    for ends in options.ranges:
         for seed in range(options.first_seed, options.first_seed + options.seeds):
-            folder = (options.out / range_folder(low, high) / f"seed_{seed}").resolve()
-            mine = ["--out", str(folder), "--seed", str(seed)]
-            mine += ["--decay-min", str(low), "--decay-max", str(high)]
+            folder = (options.out / range_folder(ends) / f"seed_{seed}").resolve()
+            mine = ["--out", str(folder), "--seed", str(seed), *range_options(ends)]
             if (folder / "state.safetensors").exists():
                 mine.append("--resume")
             trainings.append(parse_options([*rest, *mine])[0])

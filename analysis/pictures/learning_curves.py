@@ -18,6 +18,8 @@ class CurvePoint:
 
     Parameters
     ----------
+    short_term : int
+        0 if Gamma is 0, so that there is no short-term memory; else 1.
     decay_min, decay_max : float
         Range of Lambda the agent was trained in, per network step.
     seed : int
@@ -27,6 +29,7 @@ class CurvePoint:
         Of the sampled policy over its last 100 games.
     """
 
+    short_term: int
     decay_min: float
     decay_max: float
     seed: int
@@ -52,17 +55,16 @@ def draw_learning_curves(ax: Axes, points: Sequence[CurvePoint]) -> None:
     ax : Axes
     points : sequence of CurvePoint
     """
-    ranges = sorted({(p.decay_min, p.decay_max) for p in points})
-    for low, high in ranges:
-        agents = _agents([p for p in points if (p.decay_min, p.decay_max) == (low, high)])
+    for group in sorted({_group(p) for p in points}):
+        agents = _agents([p for p in points if _group(p) == group])
         first = max(steps[0] for steps, _ in agents)
         last = min(steps[-1] for steps, _ in agents)
         grid = np.linspace(first, last, 200)
         curves = np.array([np.interp(grid, steps, returns) for steps, returns in agents])
-        span = "\N{GREEK CAPITAL LETTER LAMDA} "
-        span += f"= {low:g}" if low == high else f"\N{ELEMENT OF} [{low:g}, {high:g}]"
         plural = "agents" if len(agents) > 1 else "agent"
-        (line,) = ax.plot(grid / 1e6, curves.mean(0), label=f"{span}, {len(agents)} {plural}")
+        (line,) = ax.plot(
+            grid / 1e6, curves.mean(0), label=f"{_name(*group)}, {len(agents)} {plural}"
+        )
         band = _interval(curves)
         ax.fill_between(grid / 1e6, *band, color=line.get_color(), alpha=0.2, linewidth=0)
     ax.set_xlabel("agent steps (millions)")
@@ -70,6 +72,17 @@ def draw_learning_curves(ax: Axes, points: Sequence[CurvePoint]) -> None:
     ax.set_ylim(-22, 22)
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     ax.legend(frameon=False)
+
+
+def _group(point: CurvePoint) -> tuple[int, float, float]:
+    return point.short_term, point.decay_min, point.decay_max
+
+
+def _name(short_term: int, low: float, high: float) -> str:
+    if not short_term:
+        return "\N{GREEK CAPITAL LETTER GAMMA} = 0"
+    ends = f"= {low:g}" if low == high else f"\N{ELEMENT OF} [{low:g}, {high:g}]"
+    return f"\N{GREEK CAPITAL LETTER LAMDA} {ends}"
 
 
 def _interval(curves: NDArray[np.float64]) -> NDArray[np.float64]:

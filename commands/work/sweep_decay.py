@@ -83,7 +83,9 @@ class Cell:
         returns = [r["mean_return"] for r in records if "mean_return" in r]
         done = min(steps / total, 1.0)
         bar = ("#" * round(BAR * done)).ljust(BAR, ".")
-        words = f"{self.options.decay_min:>6g} to {self.options.decay_max:<5g} seed"
+        o = self.options
+        ends = "none" if o.no_memory else f"{o.decay_min:>6g} to {o.decay_max:<5g}"
+        words = f"{ends:>15} seed"
         words += f" {self.options.seed:<3} {bar} {steps / 1e6:6.2f} of {total / 1e6:.2f} M"
         words += f" {returns[-1]:+7.1f}" if returns else " " * 8
         if self.status == "stopped" and self.is_training:
@@ -157,11 +159,16 @@ def trained(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:
     return done
 
 
+def _of(options: Options) -> tuple[int, float, float]:
+    """Whether an agent has a short-term memory, and its range of Lambda."""
+    return int(not options.no_memory), options.decay_min, options.decay_max
+
+
 def curve(cell: Cell) -> list[CurvePoint]:
     """A cell's part of the tidy table."""
     o = cell.options
     points = [
-        CurvePoint(o.decay_min, o.decay_max, o.seed, int(r["step"]), r["mean_return"])
+        CurvePoint(*_of(o), o.seed, int(r["step"]), r["mean_return"])
         for r in cell.records
         if "mean_return" in r
     ]
@@ -175,8 +182,7 @@ def write_files(cells: list[Cell], folder: Path) -> list[dict[str, object]]:
     atomic_write(folder / "curves.csv", csv_text([asdict(p) for p in points]).encode())
     rows: list[dict[str, object]] = [
         {
-            "decay_min": c.options.decay_min,
-            "decay_max": c.options.decay_max,
+            **dict(zip(("short_term", "decay_min", "decay_max"), _of(c.options), strict=True)),
             "seed": c.options.seed,
             "status": c.status,
             "steps": c.steps,

@@ -61,8 +61,8 @@ def test_a_failed_agent_does_not_stop_the_rest_and_is_made_up_for(tmp_path: Path
     without_memory = load_checkpoint(broken.with_name("last.safetensors"))
     assert not without_memory.tensors["layer.decay"].any()
     assert read_rows(tmp_path / "curves.csv", CurvePoint) == [
-        CurvePoint(0.08, 0.92, 0, 16, -20.5),
-        CurvePoint(0.08, 0.92, 0, 32, -19.0),
+        CurvePoint(1, 0.08, 0.92, 0, 16, -20.5),
+        CurvePoint(1, 0.08, 0.92, 0, 32, -19.0),
     ]
     assert plt.imread(tmp_path / "figure_4b.png").shape == (600, 900, 4)
 
@@ -79,8 +79,33 @@ def test_a_report_of_what_is_there_trains_nothing(tmp_path: Path) -> None:
     assert statuses(tmp_path) == [("stopped", "24"), ("missing", "0")]
     with (tmp_path / "cells.csv").open(newline="") as file:
         assert [row["greedy_return"] for row in csv.DictReader(file)] == ["-21.0", ""]
-    assert read_rows(tmp_path / "curves.csv", CurvePoint) == [CurvePoint(0, 0, 7, 16, -20.5)]
+    assert read_rows(tmp_path / "curves.csv", CurvePoint) == [CurvePoint(1, 0, 0, 7, 16, -20.5)]
     assert [p.name for p in folder.iterdir()] == ["log.jsonl"]
+
+
+def test_a_range_may_be_none(tmp_path: Path) -> None:
+    program, work = scripts.load("sweep_decay"), scripts.load("work.sweep_decay")
+    words = ["--ranges", "none", "0:0", "--seeds", "1", "--out", str(tmp_path), "--watch"]
+    made = program.agents(*program.parse_arguments(words))
+    assert [(o.no_memory, o.decay_max > 0) for o in made] == [(True, True), (False, False)]
+    cells = [work.Cell(o) for o in made]
+    for cell in cells:
+        cell.folder.mkdir(parents=True)
+        records = [{"step": s, "seconds": s, "mean_return": -21.0} for s in (8, 16)]
+        (cell.folder / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    assert {p.name for p in tmp_path.iterdir()} == {"no_memory", "decay_0_0"}
+    assert "".join(cell.line().split("seed")[0] for cell in cells).split() == [
+        "none",
+        "0",
+        "to",
+        "0",
+    ]
+    assert [row["short_term"] for row in work.write_files(cells, tmp_path)] == [0, 1]
+    _, ax = plt.subplots()
+    draw_learning_curves(ax, read_rows(tmp_path / "curves.csv", CurvePoint))
+    labels = [line.get_label() for line in ax.lines][:2]
+    plt.close("all")
+    assert labels == ["\u0393 = 0, 1 agent", "\u039b = 0, 1 agent"]
 
 
 def test_watching_shows_every_agent_and_draws_what_is_new(tmp_path: Path) -> None:
@@ -125,7 +150,7 @@ def test_while_agents_train_the_figure_is_drawn_when_one_has_advanced(
 def test_the_band_is_the_bootstrapped_interval_of_the_mean() -> None:
     returns = np.random.default_rng(5).normal(size=12)
     _, ax = plt.subplots()
-    made = [CurvePoint(0, 0, seed, step, r) for seed, r in enumerate(returns) for step in (0, 9)]
+    made = [CurvePoint(1, 0, 0, seed, step, r) for seed, r in enumerate(returns) for step in (0, 9)]
     draw_learning_curves(ax, made)
     band = np.asarray(ax.collections[0].get_paths()[0].vertices)[:, 1]
     plt.close("all")
@@ -141,7 +166,7 @@ def test_the_band_is_the_bootstrapped_interval_of_the_mean() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--ranges", "0.5"], "must be LOW:HIGH, got '0.5'"),
+        (["--ranges", "0.5"], "must be LOW:HIGH or none, got '0.5'"),
         (["--seeds", "0"], "argument --seeds: must be an integer >= 1, got '0'"),
         (["--total-steps", "0"], "total-steps must be at least 1, got 0"),
         (["--no-such-option", "1"], "--no-such-option"),
@@ -155,7 +180,7 @@ def test_bad_options_end_with_status_2(arguments: list[str], message: str, tmp_p
 
 
 def points(seed: int, slope: float) -> list[CurvePoint]:
-    return [CurvePoint(0.0, 0.5, seed, step, slope * step) for step in range(0, 1100, 100)]
+    return [CurvePoint(1, 0.0, 0.5, seed, step, slope * step) for step in range(0, 1100, 100)]
 
 
 def test_the_table_is_read_back_and_bad_lines_are_named(tmp_path: Path) -> None:
