@@ -23,6 +23,8 @@ REDRAW_SECONDS = 60.0
 LOOK_SECONDS = 5.0
 QUIET_SECONDS = 120.0
 """After which a training that writes nothing is taken for stopped."""
+LONGEST_LINES = 1 << 16
+"""Bytes that hold more than the longest line of a log."""
 BAR, RECENT = 20, 30
 """Characters of a bar; lines of a log that say how fast a training is."""
 
@@ -60,15 +62,14 @@ class Cell:
 
     @property
     def steps(self) -> int:
-        """Agent steps so far."""
-        records = self.records
-        return int(records[-1]["step"]) if records else 0
-
-    @property
-    def greedy_return(self) -> float | str:
-        """Of its last evaluation, if there was one."""
-        scores = [r["evaluation"] for r in self.records if "evaluation" in r]
-        return scores[-1] if scores else ""
+        """Agent steps so far, by the last line of its log."""
+        path = self.folder / "log.jsonl"
+        if not path.exists():
+            return 0
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - LONGEST_LINES, 0))
+            *whole, _unfinished = file.read().split(b"\n")
+        return int(json.loads(whole[-1])["step"]) if whole else 0
 
     @property
     def is_training(self) -> bool:
@@ -78,8 +79,7 @@ class Cell:
 
     def line(self) -> str:
         """How it gets on, for a person."""
-        records, total = self.records, self.options.total_steps
-        steps = int(records[-1]["step"]) if records else 0
+        records, steps, total = self.records, self.steps, self.options.total_steps
         returns = [r["mean_return"] for r in records if "mean_return" in r]
         done = min(steps / total, 1.0)
         bar = ("#" * round(BAR * done)).ljust(BAR, ".")
@@ -89,9 +89,9 @@ class Cell:
         words += f" {self.options.seed:<3} {bar} {steps / 1e6:6.2f} of {total / 1e6:.2f} M"
         words += f" {returns[-1]:+7.1f}" if returns else " " * 8
         if self.status == "stopped" and self.is_training:
-            recent = records[-RECENT:]
-            took = recent[-1]["seconds"] - recent[0]["seconds"]
-            rate = (steps - recent[0]["step"]) / took if took > 0 else 0.0
+            recent = [r for r in records[-RECENT:] if "seconds" in r]
+            took = recent[-1]["seconds"] - recent[0]["seconds"] if recent else 0.0
+            rate = (recent[-1]["step"] - recent[0]["step"]) / took if took > 0 else 0.0
             left = f", {(total - steps) / rate / 60:.0f} min left" if rate else ""
             return f"{words}  training, {rate:.0f} steps/s{left}"
         return f"{words}  {self.status}"
@@ -164,12 +164,18 @@ def _of(options: Options) -> tuple[int, float, float]:
     return int(not options.no_memory), options.decay_min, options.decay_max
 
 
-def curve(cell: Cell) -> list[CurvePoint]:
-    """A cell's part of the tidy table."""
-    o = cell.options
+def greedy_return(records: list[dict[str, float]]) -> float | str:
+    """That of the last evaluation, if there was one."""
+    scores = [r["evaluation"] for r in records if "evaluation" in r]
+    return scores[-1] if scores else ""
+
+
+def curve(options: Options, records: list[dict[str, float]]) -> list[CurvePoint]:
+    """An agent's part of the tidy table."""
+    o = options
     points = [
         CurvePoint(*_of(o), o.seed, int(r["step"]), r["mean_return"])
-        for r in cell.records
+        for r in records
         if "mean_return" in r
     ]
     return thinned(points, POINTS_PER_AGENT)
@@ -177,7 +183,8 @@ def curve(cell: Cell) -> list[CurvePoint]:
 
 def write_files(cells: list[Cell], folder: Path) -> list[dict[str, object]]:
     """`curves.csv`, `cells.csv` and `figure_4b.png`; the rows of `cells.csv`."""
-    curves = [curve(cell) for cell in cells]
+    logs = [cell.records for cell in cells]
+    curves = [curve(c.options, log) for c, log in zip(cells, logs, strict=True)]
     points = [point for mine in curves for point in mine]
     atomic_write(folder / "curves.csv", csv_text([asdict(p) for p in points]).encode())
     rows: list[dict[str, object]] = [
@@ -187,10 +194,10 @@ def write_files(cells: list[Cell], folder: Path) -> list[dict[str, object]]:
             "status": c.status,
             "steps": c.steps,
             "mean_return": mine[-1].mean_return if mine else "",
-            "greedy_return": c.greedy_return,
+            "greedy_return": greedy_return(log),
             "error": c.error,
         }
-        for c, mine in zip(cells, curves, strict=True)
+        for c, log, mine in zip(cells, logs, curves, strict=True)
     ]
     atomic_write(folder / "cells.csv", csv_text(rows).encode())
     if points:

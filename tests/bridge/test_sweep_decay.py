@@ -115,6 +115,7 @@ def test_watching_shows_every_agent_and_draws_what_is_new(tmp_path: Path) -> Non
         records = [
             {"step": 8, "seconds": 1.0, "mean_return": -21.0},
             {"step": last, "seconds": 1.5, "mean_return": -20.5},
+            {"step": last, "evaluation": -19.0},
         ]
         (folder / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
     os.utime(tmp_path / "decay_0_0/seed_9/log.jsonl", (0, 0))
