@@ -220,8 +220,9 @@ def run(options: argparse.Namespace, agents: list[Options]) -> bool:
     rows = write_files(cells, options.out)
     if options.json is not None:
         write_json(options.json, rows)
-    for values in [] if options.watch else [rows[0].keys(), *(row.values() for row in rows)]:
-        print("  ".join(f"{value!s:>13}" for value in values).rstrip())
+    if not options.watch:
+        for values in ([*rows[0]], *([*row.values()] for row in rows)):
+            print("  ".join(f"{value!s:>13}" for value in values).rstrip())
     counts = Counter(c.status for c in cells)
     states = ("finished", "stopped", "failed", "missing")
     print(
