@@ -221,7 +221,8 @@ def run(options: argparse.Namespace, agents: list[Options]) -> bool:
     if options.json is not None:
         write_json(options.json, rows)
     if not options.watch:
-        for values in ([*rows[0]], *([*row.values()] for row in rows)):
+        table: list[list[object]] = [[*rows[0]], *([*row.values()] for row in rows)]
+        for values in table:
             print("  ".join(f"{value!s:>13}" for value in values).rstrip())
     counts = Counter(c.status for c in cells)
     states = ("finished", "stopped", "failed", "missing")
