@@ -152,10 +152,8 @@ class Trainer:
 
     def _see_as(self, path: Path) -> None:
         """Begin with the front-end of a checkpoint, on the scale of this training."""
-        pixels, self.net.front_end = (
-            self.net.front_end.pixels,
-            load_checkpoint(path).twin().front_end,
-        )
+        pixels = self.net.front_end.pixels
+        self.net.front_end = load_checkpoint(path).twin().front_end
         self.net.front_end.rescale(pixels)
 
     @torch.no_grad()

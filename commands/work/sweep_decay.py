@@ -52,41 +52,42 @@ class Cell:
         return Path(self.options.out)
 
     @property
+    def log(self) -> Path:
+        """What its training writes."""
+        return self.folder / "log.jsonl"
+
+    @property
     def records(self) -> list[dict[str, float]]:
         """Its log so far; a line being written at this moment is left out."""
-        path = self.folder / "log.jsonl"
-        if not path.exists():
+        if not self.log.exists():
             return []
-        lines = path.read_text().splitlines(keepends=True)
+        lines = self.log.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     @property
     def steps(self) -> int:
         """Agent steps so far, by the last line of its log."""
-        path = self.folder / "log.jsonl"
-        if not path.exists():
+        if not self.log.exists():
             return 0
-        with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - LONGEST_LINES, 0))
+        with self.log.open("rb") as file:
+            file.seek(max(self.log.stat().st_size - LONGEST_LINES, 0))
             *whole, _unfinished = file.read().split(b"\n")
         return int(json.loads(whole[-1])["step"]) if whole else 0
 
     @property
     def is_training(self) -> bool:
         """Whether its log was written to a moment ago."""
-        path = self.folder / "log.jsonl"
-        return path.exists() and time.time() - path.stat().st_mtime < QUIET_SECONDS
+        return self.log.exists() and time.time() - self.log.stat().st_mtime < QUIET_SECONDS
 
     def line(self) -> str:
         """How it gets on, for a person."""
-        records, steps, total = self.records, self.steps, self.options.total_steps
+        o, records, steps = self.options, self.records, self.steps
+        total = o.total_steps
         returns = [r["mean_return"] for r in records if "mean_return" in r]
         done = min(steps / total, 1.0)
         bar = ("#" * round(BAR * done)).ljust(BAR, ".")
-        o = self.options
         ends = "none" if o.no_memory else f"{o.decay_min:>6g} to {o.decay_max:<5g}"
-        words = f"{ends:>15} seed"
-        words += f" {self.options.seed:<3} {bar} {steps / 1e6:6.2f} of {total / 1e6:.2f} M"
+        words = f"{ends:>15} seed {o.seed:<3} {bar} {steps / 1e6:6.2f} of {total / 1e6:.2f} M"
         words += f" {returns[-1]:+7.1f}" if returns else " " * 8
         if self.status == "stopped" and self.is_training:
             recent = [r for r in records[-RECENT:] if "seconds" in r]
@@ -172,9 +173,8 @@ def greedy_return(records: list[dict[str, float]]) -> float | str:
 
 def curve(options: Options, records: list[dict[str, float]]) -> list[CurvePoint]:
     """An agent's part of the tidy table."""
-    o = options
     points = [
-        CurvePoint(*_of(o), o.seed, int(r["step"]), r["mean_return"])
+        CurvePoint(*_of(options), options.seed, int(r["step"]), r["mean_return"])
         for r in records
         if "mean_return" in r
     ]
